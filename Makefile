@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+# A thin front: everything is done by CMake, its presets and the scripts in tools/.
+PREFIX ?= /usr/local
+DESTDIR ?=
+BUILD := build/release
+PYTHON := .venv/bin/python
+
+.PHONY: all deps build demo test bench lint install check-gpu bench-gpu clean
+
+all: build
+
+deps:
+	tools/deps.sh
+
+build: deps
+	cmake --preset release $(CMAKE_FLAGS)
+	cmake --build --preset release
+
+demo: build
+	tools/demo.sh $(BUILD)
+
+test: build
+	tools/test.sh
+
+bench: build $(PYTHON)
+	tools/bench.sh $(BUILD)
+
+lint:
+	tools/lint.sh
+
+install: build
+	DESTDIR=$(DESTDIR) cmake --install $(BUILD) --prefix $(PREFIX)
+
+# Python is for tests and for the programs that we are measured against.
+$(PYTHON): tests/requirements.txt
+	python3 -m venv .venv
+	$(PYTHON) -m pip install -q --disable-pip-version-check -r tests/requirements.txt
+	touch $(PYTHON)
+
+check-gpu bench-gpu:
+	@echo "$@: this version has no CUDA engine" >&2; exit 5
+
+clean:
+	rm -rf build

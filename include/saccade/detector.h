@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// The detector: a model opened once, pictures in, boxes out.
+#ifndef SACCADE_DETECTOR_H
+#define SACCADE_DETECTOR_H
+
+#include "detections.h"
+#include "engine.h"
+#include "image.h"
+#include "ops.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// Options of sac_detector_open. Start from sac_detector_options_init.
+typedef struct sac_detector_options {
+    size_t size;               ///< sizeof(sac_detector_options), set by sac_detector_options_init
+    sac_engine_options engine; ///< device, precision, threads, cache
+    sac_nms nms;               ///< thresholds; its classes are copied
+    const char *layout;        ///< NULL: recognise the head; else a name of SAC_HEADS
+    int input_width;  ///< pixels; 0: the model's own, or for a dynamic model metadata's or 640
+    int input_height; ///< likewise
+    int batch;        ///< pictures a run; 0: the model's own, or 1 for a dynamic model
+    int contexts;     ///< calls of sac_detector_run that may be under way at once; 0: as the engine
+    sac_letterbox_options letterbox; ///< YOLOX heads use SAC_FIT_TOP_LEFT where fit is SAC_FIT_PAD
+    int pad;                         ///< padding value 0–255; default 114
+    const char *ops; ///< pixel and box kernels: "auto", or "c" for the plain reference
+} sac_detector_options;
+
+/// Sets all defaults. size = sizeof(sac_detector_options): the version of the structure.
+SAC_API void sac_detector_options_init_sized(sac_detector_options *options, size_t size);
+#define sac_detector_options_init(options)                                                         \
+    sac_detector_options_init_sized((options), sizeof(sac_detector_options))
+
+/// What a model says of itself. Pointers belong to the detector or model that gave it.
+typedef struct sac_model_info {
+    sac_head head;
+    const char *head_source;  ///< why this family: "metadata", "shape" or "layout option"
+    const char *const *names; ///< head.classes class names, UTF-8
+    int stride;               ///< largest stride, pixels
+    int batch;                ///< pictures a run; -1: dynamic
+    int input_width, input_height; ///< pixels; -1: dynamic
+    const char *description;       ///< what the exporter wrote, "" when nothing
+    const char *hash;              ///< XXH3-128 of the file in hex (xxh128sum prints the same)
+} sac_model_info;
+
+/// A detector. Any number of threads may call sac_detector_run on one detector at once.
+typedef struct sac_detector sac_detector;
+
+/// Opens an ONNX model that ultralytics, yolov5 or a kin exported. Close with sac_detector_close.
+/// options may be NULL. Errors: SAC_EIO, SAC_EMODEL (no detection model, or a head that is not
+/// recognised: says why and what would do), SAC_EDEVICE, SAC_EINVAL, SAC_ENOMEM, SAC_EBACKEND.
+SAC_API int sac_detector_open(sac_detector **detector_out, const char *model_path,
+                              const sac_detector_options *options);
+
+/// As sac_detector_open, from the size bytes of a model file in memory (not kept).
+SAC_API int sac_detector_read(sac_detector **detector_out, const void *bytes, size_t size,
+                              const sac_detector_options *options);
+
+/// Closes the detector and writes NULL; no call may be under way. NULL is allowed.
+SAC_API void sac_detector_close(sac_detector **detector);
+
+/// Finds objects in `count` pictures (host memory, any sizes, any count: they are run in batches).
+/// detections_out has `count` entries; free each with sac_detections_free. After a failure all are
+/// zero. Errors: SAC_EINVAL, SAC_EUNSUPPORTED, SAC_EBACKEND, SAC_ENOMEM.
+SAC_API int sac_detector_run(sac_detector *detector, const sac_image *images, size_t count,
+                             sac_detections *detections_out);
+
+/// What the model says of itself; owned by the detector.
+SAC_API const sac_model_info *sac_detector_info(const sac_detector *detector);
+
+/// The engine below, for its bindings and precision; owned by the detector.
+SAC_API sac_engine *sac_detector_engine(const sac_detector *detector);
+
+/// Pictures that one run of the network takes, ≥ 1.
+SAC_API int sac_detector_batch(const sac_detector *detector);
+
+/// One shot: opens the model and the picture file, and finds objects with default options.
+/// Free detections_out with sac_detections_free. Errors: those of sac_image_open and
+/// sac_detector_open.
+SAC_API int sac_detect(sac_detections *detections_out, const char *model_path,
+                       const char *picture_path);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "saccade/tensor.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+
+enum { ALIGNMENT = 64 }; // a cache line, and the widest vector register
+
+size_t sac_dtype_bytes(sac_dtype dtype)
+{
+#define BYTES(name, value, code, bits, text) (bits) / 8,
+    static const size_t bytes[] = {SAC_DTYPES(BYTES)};
+#undef BYTES
+    return (unsigned)dtype < SAC_DTYPE_COUNT ? bytes[dtype] : 0;
+}
+
+const char *sac_dtype_name(sac_dtype dtype)
+{
+#define NAME(name, value, code, bits, text) text,
+    static const char *const names[] = {SAC_DTYPES(NAME)};
+#undef NAME
+    return (unsigned)dtype < SAC_DTYPE_COUNT ? names[dtype] : "unknown";
+}
+
+// Fills shape and row-major strides; refuses what cannot be addressed.
+static int set_shape(sac_tensor *tensor, int ndim, const int64_t *shape)
+{
+    if (ndim < 0 || ndim > SAC_MAX_DIMS || (ndim > 0 && !shape))
+        return sac__fail(SAC_EINVAL, "a tensor has 0 to %d dimensions, not %d", SAC_MAX_DIMS, ndim);
+    const int64_t most = PTRDIFF_MAX / (int64_t)sac_dtype_bytes(tensor->dtype);
+    int64_t step = 1;
+    for (int i = ndim - 1; i >= 0; i--) {
+        if (shape[i] < 0 || (shape[i] > 0 && step > most / shape[i]))
+            return sac__fail(SAC_EINVAL, "extent %lld of dimension %d is out of range",
+                             (long long)shape[i], i);
+        tensor->shape[i] = shape[i];
+        tensor->strides[i] = step;
+        step *= shape[i] ? shape[i] : 1;
+    }
+    tensor->ndim = ndim;
+    return 0;
+}
+
+int sac_tensor_wrap(sac_tensor *tensor_out, void *data, sac_dtype dtype, int ndim,
+                    const int64_t *shape)
+{
+    if (!tensor_out) return sac__fail(SAC_EINVAL, "tensor_out is NULL");
+    sac_tensor tensor = {.data = data, .memory = SAC_HOST, .dtype = dtype};
+    *tensor_out = (sac_tensor){0};
+    if (!sac_dtype_bytes(dtype)) return sac__fail(SAC_EINVAL, "unknown element type %d", dtype);
+    int error = set_shape(&tensor, ndim, shape);
+    if (!error) *tensor_out = tensor;
+    return error;
+}
+
+int sac_tensor_alloc(sac_tensor *tensor_out, sac_dtype dtype, int ndim, const int64_t *shape)
+{
+    int error = sac_tensor_wrap(tensor_out, NULL, dtype, ndim, shape);
+    if (error) return error;
+    size_t bytes = sac_tensor_bytes(tensor_out);
+    size_t rounded = (bytes / ALIGNMENT + 1) * ALIGNMENT;
+    void *data = aligned_alloc(ALIGNMENT, rounded);
+    if (!data) {
+        *tensor_out = (sac_tensor){0};
+        return sac__fail(SAC_ENOMEM, "no memory for a tensor of %zu bytes", bytes);
+    }
+    memset(data, 0, rounded);
+    tensor_out->data = tensor_out->owned = data;
+    return 0;
+}
+
+void sac_tensor_free(sac_tensor *tensor)
+{
+    if (!tensor) return;
+    free(tensor->owned);
+    *tensor = (sac_tensor){0};
+}
+
+int64_t sac_tensor_count(const sac_tensor *tensor)
+{
+    int64_t count = 1;
+    for (int i = 0; i < tensor->ndim; i++) count *= tensor->shape[i];
+    return count;
+}
+
+size_t sac_tensor_bytes(const sac_tensor *tensor)
+{
+    return (size_t)sac_tensor_count(tensor) * sac_dtype_bytes(tensor->dtype);
+}
+
+int sac_tensor_is_contiguous(const sac_tensor *tensor)
+{
+    int64_t step = 1;
+    for (int i = tensor->ndim - 1; i >= 0; i--) {
+        if (tensor->shape[i] != 1 && tensor->strides[i] != step) return 0;
+        step *= tensor->shape[i];
+    }
+    return 1;
+}
+
+int sac_tensor_flatten(sac_tensor *flat_out, const sac_tensor *tensor)
+{
+    int64_t count = sac_tensor_count(tensor);
+    return sac_tensor_reshape(flat_out, tensor, 1, &count);
+}
+
+int sac_tensor_reshape(sac_tensor *shaped_out, const sac_tensor *tensor, int ndim,
+                       const int64_t *shape)
+{
+    if (!sac_tensor_is_contiguous(tensor))
+        return sac__fail(SAC_EINVAL, "only a contiguous tensor has another view");
+    sac_tensor view = *tensor;
+    int error = set_shape(&view, ndim, shape);
+    if (error) return error;
+    if (sac_tensor_count(&view) != sac_tensor_count(tensor))
+        return sac__fail(SAC_EINVAL, "%lld elements cannot be viewed as %lld",
+                         (long long)sac_tensor_count(tensor), (long long)sac_tensor_count(&view));
+    view.owned = NULL;
+    *shaped_out = view;
+    return 0;
+}
