@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "output/sink.h"
+
+#include <string.h>
+
+// Append only; each sink's file exports one sink_type.
+const struct sink_type *const sink_types[] = {
+    NULL,
+};
+
+const struct sink_type *sink_find(const char *name)
+{
+    for (const struct sink_type *const *type = sink_types; *type; type++)
+        if (!strcmp((*type)->name, name)) return *type;
+    return NULL;
+}
