@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "output/sink.h"
+#include "output/sinks.h"
 
 #include <string.h>
 
 // Append only; each sink's file exports one sink_type.
 const struct sink_type *const sink_types[] = {
+    &sink_jsonl,
     NULL,
 };
 

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sinks there are, one a file of this folder.
+#ifndef SAC_CLI_SINKS_H
+#define SAC_CLI_SINKS_H
+
+#include "output/sink.h"
+
+extern const struct sink_type sink_jsonl; ///< --json FILE|-
+
+#endif
