@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "options.h"
+
+#include <string.h>
+
+const struct verb verb_table[] = {
+    {VERB_DETECT, "detect", "[MODEL.onnx] SOURCE…", "find objects in pictures",
+     "Finds objects in pictures and writes their boxes, scores and classes. A SOURCE is a picture "
+     "file (JPEG, PNG, WebP, BMP, TIFF, GIF), a folder, a quoted pattern (*, ?, [a-z], and ** for "
+     "any depth), or - for one picture on standard input.\n"
+     "The first operand is the model when its name ends in .onnx; without one, the default model "
+     "is used, which finds QR codes, Data Matrix, Aztec, PDF417 and linear bar codes.\n"
+     "A folder gives its pictures in bytewise order of names; hidden files and files that have no "
+     "picture's extension are skipped. A file named explicitly is always tried. Results come in "
+     "the order of the inputs, whatever the number of threads. Without an output option, JSON "
+     "Lines go to standard output.\n",
+     "saccade detect photo.jpg\nboxes of the default model as JSON Lines\n"
+     "saccade detect yolov8n.onnx -r photos --save out --json boxes.jsonl\n"
+     "all pictures below a folder: annotated copies and boxes\n"
+     "saccade detect --classes qr_code,aztec --conf 0.4 'scans/**/*.png' --crops codes\n"
+     "cut out two kinds of codes\n"
+     "curl -s https://example.org/a.jpg | saccade detect -\none picture from a pipe\n"
+     "find . -name '*.jpg' -size +1M | saccade detect --list -\nthe files of a list\n"},
+    {VERB_INSPECT, "inspect", "[MODEL.onnx]", "show what a model takes and gives",
+     "Prints each input and output of a model as the engine sees it, with its shaped and flat "
+     "extents; then which head was recognised and why, strides, classes, and where it runs. "
+     "Without a MODEL, shows the default one.\n",
+     "saccade inspect yolov5s.onnx\ninputs, outputs, head and classes\n"
+     "saccade inspect --json yolov5s.onnx | jq .head\nthe same for programs\n"},
+    {VERB_DEVICES, "devices", "", "list what models can run on",
+     "Lists the devices of every backend; for one that is not available, what is missing.\n",
+     "saccade devices\na table\n"},
+    {0, NULL, NULL, NULL, NULL, NULL},
+};
+
+const struct verb *verb_find(const char *name)
+{
+    for (const struct verb *verb = verb_table; verb->name; verb++)
+        if (!strcmp(verb->name, name)) return verb;
+    return NULL;
+}
+
+#define MODELS (VERB_DETECT | VERB_INSPECT)
+#define AT(field) offsetof(struct options, field)
+#define HEAD_CHOICE(name, value, text) "|" text
+#define LAYOUTS "auto" SAC_HEADS(HEAD_CHOICE)
+
+#define FLAG(name, letter, verbs, field, help)                                                     \
+    {NULL, name, letter, verbs, OPTION_FLAG, AT(field), NULL, NULL, 0, 0, NULL, help}
+#define INT(name, verbs, field, value, least, most, preset, help)                                  \
+    {NULL, name, 0, verbs, OPTION_INT, AT(field), value, NULL, least, most, preset, help}
+#define REAL(name, verbs, field, value, least, most, preset, help)                                 \
+    {NULL, name, 0, verbs, OPTION_REAL, AT(field), value, NULL, least, most, preset, help}
+#define CHOICE(name, verbs, field, choices, preset, help)                                          \
+    {NULL, name, 0, verbs, OPTION_CHOICE, AT(field), choices, choices, 0, 0, preset, help}
+#define TEXT(kind, name, verbs, field, value, preset, help)                                        \
+    {NULL, name, 0, verbs, kind, AT(field), value, NULL, 0, 0, preset, help}
+#define GROUP(title) {title, "", 0, 0, OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL, NULL}
+
+const struct option_spec option_table[] = {
+    GROUP("Boxes"),
+    REAL("conf", VERB_DETECT, conf, "X", 0, 1, "0.25", "keep scores above this"),
+    REAL("iou", VERB_DETECT, iou, "X", 0, 1, "0.45",
+         "suppress a box that overlaps a better one by more than this"),
+    INT("max-det", VERB_DETECT, max_det, "N", 1, 30000, "300", "most boxes a picture"),
+    TEXT(OPTION_TEXT, "classes", VERB_DETECT, classes, "LIST", NULL,
+         "keep only these classes: numbers or names, with commas between"),
+    FLAG("agnostic", 0, VERB_DETECT, agnostic, "let boxes of different classes suppress each other"),
+    FLAG("multi-label", 0, VERB_DETECT, multi_label, "let one place have several classes"),
+    CHOICE("compat", VERB_DETECT, compat, "exact|yolov5", "exact",
+           "how boxes go back to the picture: the exact inverse, or as yolov5 rounds"),
+
+    GROUP("Model and its input"),
+    CHOICE("layout", MODELS, layout, LAYOUTS, "auto", "family of the raw output"),
+    TEXT(OPTION_SIZE, "imgsz", MODELS, imgsz, "N|WxH", NULL,
+         "input of a model with dynamic extents, in pixels (default: what the model says)"),
+    INT("batch", MODELS, batch, "N", 1, 4096, NULL,
+        "pictures a run of the network (default: what the model says, or 1)"),
+    CHOICE("letterbox", VERB_DETECT, letterbox, "pad|auto|stretch", "pad",
+           "fit a picture by padding to the full input, padding to the stride (dynamic models), or "
+           "stretching"),
+    FLAG("no-upscale", 0, VERB_DETECT, no_upscale, "never enlarge a small picture"),
+    INT("pad", VERB_DETECT, pad, "N", 0, 255, "114", "gray value of the padding"),
+
+    GROUP("Where it runs"),
+    TEXT(OPTION_DEVICE, "device", MODELS, device, "auto|cpu|cuda[:N]", "auto", "what to run on"),
+    TEXT(OPTION_TEXT, "backend", MODELS, backend, "NAME", "auto", "engine, as devices lists them"),
+    CHOICE("precision", MODELS, precision, "auto|fp32|bf16|fp16", "auto",
+           "arithmetic of the network; auto: the fastest that keeps the boxes"),
+    INT("threads", MODELS, threads, "N", 0, 1024, NULL,
+        "processor threads (default: as many as there are)"),
+    INT("streams", MODELS, streams, "N", 0, 1024, NULL,
+        "runs of the network at once (default: the engine chooses)"),
+    CHOICE("ops", VERB_DETECT, ops, "auto|c", "auto",
+           "letterbox and boxes: fast code, or the plain reference; the results are equal"),
+    TEXT(OPTION_TEXT, "cache-dir", MODELS, cache_dir, "DIR", NULL,
+         "folder for compiled models (default: saccade in the user's cache folder)"),
+    FLAG("no-cache", 0, MODELS, no_cache, "compile the model anew, keep nothing"),
+
+    GROUP("Sources"),
+    FLAG("recursive", 'r', VERB_DETECT, recursive, "look into folders of folders too"),
+    TEXT(OPTION_TEXTS, "list", VERB_DETECT, lists, "FILE|-", NULL,
+         "also take the sources named in FILE, a line each, no patterns; may be repeated"),
+    {NULL, "max-pixels", 0, VERB_DETECT, OPTION_COUNT, AT(max_pixels), "N", NULL, 1, 1e12, NULL,
+     "refuse a picture with more pixels; 400M is 400 million (default 268435456)"},
+
+    GROUP("Outputs, any number at once"),
+    TEXT(OPTION_TARGET, "json", VERB_DETECT, json, "FILE|-", NULL,
+         "JSON Lines, an object a picture (default: - when no other output is given)"),
+    TEXT(OPTION_TARGET, "save", VERB_DETECT, save, "DIR", NULL, "annotated pictures"),
+    TEXT(OPTION_TARGET, "txt", VERB_DETECT, txt, "DIR", NULL,
+         "YOLO text, a file a picture: class cx cy w h, as shares of the picture"),
+    TEXT(OPTION_TARGET, "coco", VERB_DETECT, coco, "FILE|-", NULL, "COCO results"),
+    TEXT(OPTION_TARGET, "csv", VERB_DETECT, csv, "FILE|-", NULL, "a line a box"),
+    TEXT(OPTION_TARGET, "crops", VERB_DETECT, crops, "DIR", NULL, "each box as a picture"),
+    CHOICE("image-format", VERB_DETECT, image_format, "auto|jpg|png|webp", "auto",
+           "of annotated pictures and crops; auto: as the source"),
+    INT("quality", VERB_DETECT, quality, "N", 1, 100, "90", "of JPEG and WebP"),
+    INT("line-width", VERB_DETECT, line_width, "N", 0, 1000, NULL,
+        "of drawn boxes, in pixels (default: follows the picture's size)"),
+    FLAG("hide-labels", 0, VERB_DETECT, hide_labels, "draw boxes without text"),
+    FLAG("hide-scores", 0, VERB_DETECT, hide_scores, "draw labels without scores"),
+    FLAG("txt-conf", 0, VERB_DETECT, txt_conf, "end lines of YOLO text with the score"),
+    REAL("crop-margin", VERB_DETECT, crop_margin, "X", 0, 10, "0",
+         "enlarge crops by this share of the box on each side"),
+
+    GROUP("General"),
+    FLAG("json", 0, VERB_INSPECT | VERB_DEVICES, as_json, "print JSON"),
+    FLAG("quiet", 'q', VERB_ALL, quiet, "no progress bar, no closing line; errors only"),
+    FLAG("help", 'h', VERB_ALL, help, "print this help"),
+    FLAG("version", 'V', VERB_ALL, version, "print the version"),
+    {NULL, NULL, 0, 0, OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL, NULL},
+};
