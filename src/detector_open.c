@@ -25,12 +25,36 @@ static int check_range(const char *name, double value, double least, double most
     return sac__fail(SAC_EINVAL, "%s: %g is not within %g to %g", name, value, least, most);
 }
 
+static int check_nms(const sac_nms *nms)
+{
+    int error = check_range("conf", nms->conf, 0, 1);
+    if (!error) error = check_range("iou", nms->iou, 0, 1);
+    if (!error) error = check_range("max_det", nms->max_det, 1, SAC_MAX_CANDIDATES);
+    if (!error && nms->class_count && !nms->classes)
+        error = sac__fail(SAC_EINVAL, "classes is NULL");
+    return error;
+}
+
+int sac_detector_set_nms(sac_detector *detector, const sac_nms *nms)
+{
+    if (!detector || !nms) return sac__fail(SAC_EINVAL, "detector or nms is NULL");
+    int error = check_nms(nms);
+    if (error) return error;
+    int32_t *classes = NULL;
+    if (nms->class_count) {
+        classes = calloc(nms->class_count, sizeof *classes);
+        if (!classes) return sac__fail(SAC_ENOMEM, "no memory for the class filter");
+        memcpy(classes, nms->classes, nms->class_count * sizeof *classes);
+    }
+    free((void *)detector->options.nms.classes);
+    detector->options.nms = *nms;
+    detector->options.nms.classes = classes;
+    return 0;
+}
+
 static int check_options(const sac_detector_options *options)
 {
-    int error = check_range("conf", options->nms.conf, 0, 1);
-    if (!error) error = check_range("iou", options->nms.iou, 0, 1);
-    if (!error) error = check_range("max_det", options->nms.max_det, 1, SAC_MAX_CANDIDATES);
-    if (!error) error = check_range("pad", options->pad, 0, 255);
+    int error = check_range("pad", options->pad, 0, 255);
     if (!error) error = check_range("batch", options->batch, 0, 4096);
     if (!error) error = check_range("contexts", options->contexts, 0, 1024);
     if (!error) error = check_range("input_width", options->input_width, 0, 1 << 16);
@@ -48,15 +72,10 @@ static int take_options(sac_detector *detector, const sac_detector_options *opti
         return sac__fail(SAC_EINVAL, "detector options of %zu bytes: call sac_detector_options_init",
                          options->size);
     memcpy(own, options, options->size);
+    const sac_nms nms = own->nms;
     own->nms.classes = NULL; // until it is a copy of our own
-    if (own->nms.class_count && !options->nms.classes)
-        return sac__fail(SAC_EINVAL, "classes is NULL");
-    if (own->nms.class_count) {
-        int32_t *copy = calloc(own->nms.class_count, sizeof *copy);
-        if (!copy) return sac__fail(SAC_ENOMEM, "no memory for the class filter");
-        memcpy(copy, options->nms.classes, own->nms.class_count * sizeof *copy);
-        own->nms.classes = copy;
-    }
+    int error = sac_detector_set_nms(detector, &nms);
+    if (error) return error;
     return check_options(own);
 }
 

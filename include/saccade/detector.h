@@ -66,6 +66,11 @@ SAC_API void sac_detector_close(sac_detector **detector);
 SAC_API int sac_detector_run(sac_detector *detector, const sac_image *images, size_t count,
                              sac_detections *detections_out);
 
+/// Other thresholds from the next run on; no run may be under way. nms->classes is copied: class
+/// names can be looked up in sac_detector_info and set here. Errors: SAC_EINVAL (a value out of
+/// range; the old thresholds stay), SAC_ENOMEM.
+SAC_API int sac_detector_set_nms(sac_detector *detector, const sac_nms *nms);
+
 /// What the model says of itself; owned by the detector.
 SAC_API const sac_model_info *sac_detector_info(const sac_detector *detector);
 

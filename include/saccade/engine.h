@@ -121,6 +121,10 @@ SAC_API int sac_context_wait(sac_context *context);
 /// sac_context_wait. Borrowed: valid until the next enqueue. Errors: SAC_EINVAL, SAC_EBACKEND.
 SAC_API int sac_context_tensor(sac_context *context, size_t index, sac_tensor *tensor_out);
 
+/// Name of backend `index` that this version knows ("openvino"), whether or not it can be loaded
+/// here; NULL beyond the last. Static storage.
+SAC_API const char *sac_backend_name(size_t index);
+
 /// A device that a backend can run on.
 typedef struct sac_device {
     char device[32];   ///< as the device option takes it: "cpu", "cuda:0"

@@ -125,6 +125,11 @@ int sac__backend_find(const struct sac_backend **backend_out, const sac_engine_o
                      options->device);
 }
 
+const char *sac_backend_name(size_t index)
+{
+    return index < KNOWN ? known[index].name : NULL;
+}
+
 static size_t list_backend(sac_device *devices_out, size_t capacity, size_t i)
 {
     const struct sac_backend *backend;
