@@ -47,7 +47,8 @@ static int find_format(const struct format **format_out, const uint8_t *bytes, s
 int sac__image_check(uint64_t width, uint64_t height, uint64_t max_pixels)
 {
     if (width == 0 || height == 0)
-        return sac__fail(SAC_EIMAGE, "a picture of %" PRIu64 " x %" PRIu64 " pixels", width, height);
+        return sac__fail(SAC_EIMAGE, "a picture of %" PRIu64 " x %" PRIu64 " pixels", width,
+                         height);
     const uint64_t addressable = PTRDIFF_MAX / 4;
     const uint64_t limit = max_pixels < addressable ? max_pixels : addressable;
     if (width > INT32_MAX || height > INT32_MAX || width > limit / height)

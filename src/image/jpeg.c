@@ -83,8 +83,8 @@ static void read_bgr(struct jpeg_decompress_struct *jpeg, sac_image *image)
         const JDIMENSION left = jpeg->output_height - jpeg->output_scanline;
         const JDIMENSION count = left < 16 ? left : 16;
         for (JDIMENSION i = 0; i < count; i++)
-            rows[i] = sac__image_pixels(image) +
-                      (ptrdiff_t)(jpeg->output_scanline + i) * image->stride;
+            rows[i] =
+                sac__image_pixels(image) + (ptrdiff_t)(jpeg->output_scanline + i) * image->stride;
         jpeg_read_scanlines(jpeg, rows, count);
     }
 }
@@ -92,8 +92,8 @@ static void read_bgr(struct jpeg_decompress_struct *jpeg, sac_image *image)
 // Inks are stored inverted, as Adobe's programs do and everybody else by now.
 static void read_cmyk(struct jpeg_decompress_struct *jpeg, sac_image *image)
 {
-    JSAMPARRAY row = jpeg->mem->alloc_sarray((j_common_ptr)jpeg, JPOOL_IMAGE,
-                                             jpeg->output_width * 4, 1);
+    JSAMPARRAY row =
+        jpeg->mem->alloc_sarray((j_common_ptr)jpeg, JPOOL_IMAGE, jpeg->output_width * 4, 1);
     uint8_t *out = sac__image_pixels(image);
     while (jpeg->output_scanline < jpeg->output_height) {
         jpeg_read_scanlines(jpeg, row, 1);
@@ -109,8 +109,8 @@ static int decode(struct decoder *decoder, sac_image *image_out, int *orientatio
 {
     struct jpeg_decompress_struct *jpeg = &decoder->jpeg;
     create(decoder, picture);
-    const int error = sac__image_new(image_out, jpeg->image_width, jpeg->image_height,
-                                     picture->max_pixels);
+    const int error =
+        sac__image_new(image_out, jpeg->image_width, jpeg->image_height, picture->max_pixels);
     if (error) return error;
     *orientation_out = find_orientation(jpeg);
     const int inks = jpeg->jpeg_color_space == JCS_CMYK || jpeg->jpeg_color_space == JCS_YCCK;

@@ -44,8 +44,8 @@ struct walk {
 static struct walk walk_of(const sac_image *image, int orientation)
 {
     const int mirrored = orientation == 2 || orientation == 3 || orientation >= 7;
-    const int upside_down = orientation == 3 || orientation == 4 || orientation == 6 ||
-                            orientation == 7;
+    const int upside_down =
+        orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
     const ptrdiff_t pixel = mirrored ? -3 : 3;
     const ptrdiff_t row = upside_down ? -image->stride : image->stride;
     const uint8_t *origin = image->data;
