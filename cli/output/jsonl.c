@@ -3,7 +3,6 @@
 // follow along.
 #include "output/sinks.h"
 
-#include <glib.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -36,7 +35,7 @@ static json_t *text_json(const char *bytes)
 {
     char *valid = utf8_copy(bytes);
     json_t *json = json_string(valid);
-    g_free(valid);
+    utf8_free(valid);
     return json;
 }
 

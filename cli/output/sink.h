@@ -18,8 +18,8 @@ struct item {
     /// file's base name ("sub/a.jpg", "stdin" for "-"). Never absolute, has no "." or ".." part;
     /// no two items of a run share one, not even up to the extension ("a.jpg", then "a-2.png").
     const char *name;
-    int frame;              ///< 0 for pictures
-    const sac_image *image; ///< NULL when it could not be read
+    int frame;                        ///< 0 for pictures
+    const sac_image *image;           ///< NULL when it could not be read
     const sac_detections *detections; ///< NULL when it could not be read
     const sac_model_info *model;      ///< never NULL
     double ms_open;                   ///< milliseconds to open the picture
@@ -50,8 +50,9 @@ struct sink;
 
 /// Functions return 0, or -1 after message_set (cli/message.h) with a line that names the file.
 struct sink_type {
-    const char *name; ///< the option that asks for it: "json", "save", "txt", "coco", "csv", "crops"
-    int to_folder;    ///< nonzero: the target is a folder; else a file, or "-" for stdout
+    const char
+        *name;     ///< the option that asks for it: "json", "save", "txt", "coco", "csv", "crops"
+    int to_folder; ///< nonzero: the target is a folder; else a file, or "-" for stdout
 
     /// Makes the folder or opens the file (temporary until close, unless it is a line-by-line
     /// format or no regular file). Fails when the target cannot be written.

@@ -32,18 +32,23 @@ double float_shortest(float value)
         snprintf(digits, sizeof digits, "%.*g", precision, (double)value);
         if (strtof(digits, NULL) == value) break;
     }
-    return strtod(digits, NULL);
+    return strtod(digits, NULL) + 0.0; // no negative zero
 }
 
 double rounded_to(double value, int decimals)
 {
     double scale = pow(10, decimals);
-    return rint(value * scale) / scale;
+    return rint(value * scale) / scale + 0.0; // no negative zero
 }
 
 char *utf8_copy(const char *bytes)
 {
     return g_utf8_make_valid(bytes, -1);
+}
+
+void utf8_free(char *text)
+{
+    g_free(text);
 }
 
 static void text_release(void *data)
@@ -64,4 +69,10 @@ int text_rendered(struct rendered *rendered_out, char *bytes, size_t size)
     *text = (struct text){bytes, size};
     *rendered_out = (struct rendered){text, text_release};
     return 0;
+}
+
+void rendered_drop(struct rendered *rendered)
+{
+    if (rendered->release) rendered->release(rendered->data);
+    *rendered = (struct rendered){0};
 }

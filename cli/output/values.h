@@ -23,8 +23,9 @@ double float_shortest(float value);
 /// Value rounded to so many decimals.
 double rounded_to(double value, int decimals);
 
-/// Valid UTF-8 for any bytes: U+FFFD stands for each wrong one. Free with g_free.
+/// Valid UTF-8 for any bytes: U+FFFD stands for each wrong one. Free with utf8_free.
 char *utf8_copy(const char *bytes);
+void utf8_free(char *text);
 
 /// Rendered bytes of a text sink, and how to commit them.
 struct text {
@@ -34,5 +35,8 @@ struct text {
 
 /// Hands over `bytes` (malloc; taken in any case) as what was rendered.
 int text_rendered(struct rendered *rendered_out, char *bytes, size_t size);
+
+/// Releases what was rendered and zeroes it.
+void rendered_drop(struct rendered *rendered);
 
 #endif
