@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// A compiled network from a model file or from the cache.
+#ifndef SAC_SRC_OPENVINO_COMPILE_H
+#define SAC_SRC_OPENVINO_COMPILE_H
+
+#include "cache.h"
+#include "openvino.h"
+
+/// Reads the model, gives its first input the extents that are asked for, and compiles it.
+/// Errors: SAC_EMODEL, SAC_EINVAL, SAC_ENOMEM.
+int sac__openvino_compile(ov_compiled_model_t **compiled_out, const ov_core_t *core,
+                          const struct sac_source *source);
+
+/// Nonzero when the cache had the network. An entry that OpenVINO refuses is removed.
+int sac__openvino_import(ov_compiled_model_t **compiled_out, const ov_core_t *core,
+                         struct openvino_cache *cache);
+
+/// Puts the network into the cache; a failure is logged.
+void sac__openvino_export(struct openvino_cache *cache, const ov_compiled_model_t *compiled);
+
+#endif
