@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sets of kernels, and the public functions that bring their own scratch memory.
+#include <string.h>
+
+#include "c/c.h"
+#include "error.h"
+
+static int always(void)
+{
+    return 1;
+}
+
+const struct sac_ops sac__ops_c = {"c", always, sac__letterbox_c, sac__head_c, sac__nms_c};
+
+// Fastest first.
+static const struct sac_ops *const sets[] = {
+#if defined(SACCADE_X86)
+#endif
+    &sac__ops_c,
+};
+
+const struct sac_ops *sac__ops_find(const char *name)
+{
+    const int automatic = !name || strcmp(name, "auto") == 0;
+    const int x86 = name && strcmp(name, "x86") == 0;
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+        const int named = x86 ? sets[i] != &sac__ops_c : name && strcmp(name, sets[i]->name) == 0;
+        if ((automatic || named) && sets[i]->usable()) return sets[i];
+    }
+    return NULL;
+}
+
+const char *sac__ops_name(const struct sac_ops *ops)
+{
+    return ops->name;
+}
+
+const char *sac_head_name(sac_head_family family)
+{
+#define NAME(name, value, text) text,
+    static const char *const names[] = {SAC_HEADS(NAME)};
+#undef NAME
+    return (unsigned)family < SAC_HEAD_COUNT ? names[family] : "unknown";
+}
+
+int sac_letterbox_apply(sac_tensor *input_out, int64_t index, const sac_image *image,
+                        const sac_letterbox *letterbox, const sac_pixels *pixels)
+{
+    sac_workspace *workspace;
+    int error = sac__workspace_open(&workspace);
+    if (error) return error;
+    error = sac__ops_letterbox(sac__ops_find("auto"), workspace, input_out, index, image,
+                               letterbox, pixels);
+    sac__workspace_close(&workspace);
+    return error;
+}
+
+int sac_head_read(sac_detections *detections_out, const sac_tensor *output, int64_t index,
+                  const sac_head *head, const sac_letterbox *letterbox, const sac_nms *nms)
+{
+    if (!detections_out) return sac__fail(SAC_EINVAL, "detections_out is NULL");
+    *detections_out = (sac_detections){0};
+    sac_workspace *workspace;
+    int error = sac__workspace_open(&workspace);
+    if (error) return error;
+    error = sac__ops_boxes(sac__ops_find("auto"), workspace, detections_out, output, index, head,
+                           letterbox, nms);
+    sac__workspace_close(&workspace);
+    return error;
+}
