@@ -14,6 +14,12 @@ static const struct {
     {I32, SAC_I32}, {I64, SAC_I64}, {BOOLEAN, SAC_BOOL}, {F64, SAC_F64},
 };
 
+// In the order of ov_element_type_e, for messages.
+static const char *const names[] = {
+    "dynamic", "boolean", "bf16", "f16", "f32", "f64", "i4",     "i8",     "i16",
+    "i32",     "i64",     "u1",   "u2",  "u3",  "u4",  "u6",     "u8",     "u16",
+    "u32",     "u64",     "nf4",  "f8e4m3",     "f8e5m2", "string", "f4e2m1", "f8e8m0"};
+
 ov_element_type_e sac__openvino_element(sac_dtype dtype)
 {
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
@@ -55,8 +61,9 @@ static int read_dtype(sac_binding *binding, const ov_output_const_port_t *port)
             return 0;
         }
     }
-    return FAIL(SAC_EMODEL, "%s \"%s\" has an element type that is not supported (OpenVINO's %d)",
-                binding->is_input ? "input" : "output", binding->name, (int)element);
+    return FAIL(SAC_EMODEL, "%s '%s' has elements of type %s, which is not supported",
+                binding->is_input ? "input" : "output", binding->name,
+                (size_t)element < sizeof names / sizeof *names ? names[element] : "unknown");
 }
 
 static void count_elements(sac_binding *binding)
@@ -81,8 +88,8 @@ static int read_shape(sac_binding *binding, const ov_output_const_port_t *port)
         return sac__openvino_fail(SAC_EMODEL, status, binding->name);
     const int64_t rank = shape.rank.max;
     int error = 0;
-    if (ov_rank_is_dynamic(shape.rank) || rank > SAC_MAX_DIMS)
-        error = FAIL(SAC_EMODEL, "%s \"%s\" has %s dimensions, at most %d are supported",
+    if (shape.rank.min != rank || rank > SAC_MAX_DIMS)
+        error = FAIL(SAC_EMODEL, "%s '%s' has %s dimensions, at most %d are supported",
                      binding->is_input ? "input" : "output", binding->name,
                      rank > SAC_MAX_DIMS ? "too many" : "an unknown number of", SAC_MAX_DIMS);
     else

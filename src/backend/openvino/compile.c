@@ -26,14 +26,15 @@ static int read_model(ov_model_t **model_out, const ov_core_t *core,
 static int merge_shape(ov_dimension_t *extents_out, int *changed_out,
                        const ov_partial_shape_t *file, const struct sac_source *source)
 {
-    *changed_out = ov_rank_is_dynamic(file->rank);
-    if (!*changed_out && file->rank.max != source->input_ndim)
+    const int rank_known = file->rank.min == file->rank.max; // ov_rank_is_dynamic errs for 0
+    *changed_out = !rank_known;
+    if (rank_known && file->rank.max != source->input_ndim)
         return FAIL(SAC_EINVAL, "the first input has %d dimensions, not %d", (int)file->rank.max,
                     (int)source->input_ndim);
     for (int i = 0; i < source->input_ndim; i++) {
         const int64_t asked = source->input_shape[i];
         ov_dimension_t own = {0, -1};
-        if (!ov_rank_is_dynamic(file->rank))
+        if (rank_known)
             own = file->dims[i];
         extents_out[i] = asked < 0 ? own : (ov_dimension_t){asked, asked};
         if (asked < 0 || (own.min == asked && own.max == asked))
@@ -91,7 +92,7 @@ int sac__openvino_compile(ov_compiled_model_t **compiled_out, const ov_core_t *c
     return error;
 }
 
-int sac__openvino_import(ov_compiled_model_t **compiled_out, const ov_core_t *core,
+int sac__openvino_import(ov_compiled_model_t **compiled_out, void **file_out, const ov_core_t *core,
                          struct openvino_cache *cache)
 {
     struct openvino_blob blob;
@@ -99,9 +100,11 @@ int sac__openvino_import(ov_compiled_model_t **compiled_out, const ov_core_t *co
         return 0;
     const ov_status_e status =
         ov_core_import_model(core, (const char *)blob.data, blob.size, "CPU", compiled_out);
-    free(blob.file);
-    if (status == OK)
+    if (status == OK) {
+        *file_out = blob.file;
         return 1;
+    }
+    free(blob.file);
     char reason[512];
     sac__openvino_message(reason, sizeof reason, status);
     sac__openvino_cache_drop(cache, reason);

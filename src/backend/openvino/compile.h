@@ -11,8 +11,9 @@
 int sac__openvino_compile(ov_compiled_model_t **compiled_out, const ov_core_t *core,
                           const struct sac_source *source);
 
-/// Nonzero when the cache had the network. An entry that OpenVINO refuses is removed.
-int sac__openvino_import(ov_compiled_model_t **compiled_out, const ov_core_t *core,
+/// Nonzero when the cache had the network. An entry that OpenVINO refuses is removed. The network
+/// reads its weights from *file_out as long as it lives: free that after it.
+int sac__openvino_import(ov_compiled_model_t **compiled_out, void **file_out, const ov_core_t *core,
                          struct openvino_cache *cache);
 
 /// Puts the network into the cache; a failure is logged.

@@ -71,7 +71,7 @@ static int compile(struct openvino_network *network, const struct sac_source *so
                              options->cache_limit ? options->cache_limit : CACHE_LIMIT,
                              options->log, options->log_user);
     int error = 0;
-    if (!sac__openvino_import(&network->compiled, network->core, &cache)) {
+    if (!sac__openvino_import(&network->compiled, &network->cached, network->core, &cache)) {
         error = sac__openvino_compile(&network->compiled, network->core, source);
         if (!error)
             sac__openvino_export(&cache, network->compiled);
@@ -154,5 +154,6 @@ void sac__openvino_close(void *state)
         ov_compiled_model_free(network->compiled);
     if (network->core)
         ov_core_free(network->core);
+    free(network->cached);
     free(network);
 }

@@ -18,6 +18,7 @@ extern const struct sac_host *sac__openvino_host;
 struct openvino_network {
     ov_core_t *core; ///< one a network, so that its properties are its own
     ov_compiled_model_t *compiled;
+    void *cached;          ///< file from the cache that `compiled` reads its weights from, or NULL
     sac_binding *bindings; ///< inputs, then outputs
     ov_output_const_port_t **ports;
     size_t input_count, binding_count;

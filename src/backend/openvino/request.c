@@ -95,25 +95,37 @@ int sac__openvino_wait(void *run)
     return status == OK ? 0 : sac__openvino_fail(SAC_EBACKEND, status, "run");
 }
 
-// Describes OpenVINO's tensor as it stands after a run.
-static ov_status_e describe(sac_tensor *tensor_out, const ov_tensor_t *tensor)
+// The shape of a dynamic tensor as a run left it.
+static ov_status_e read_shape(sac_tensor *tensor_out, const ov_tensor_t *tensor)
 {
     ov_shape_t shape = {0, NULL};
     ov_status_e status = ov_tensor_get_shape(tensor, &shape);
-    if (status != OK)
-        return status;
-    if (shape.rank > SAC_MAX_DIMS)
+    if (status == OK && shape.rank > SAC_MAX_DIMS)
         status = OUT_OF_BOUNDS;
-    else
-        status = ov_tensor_data(tensor, &tensor_out->data);
     tensor_out->ndim = status == OK ? (int32_t)shape.rank : 0;
-    int64_t stride = 1;
-    for (int i = tensor_out->ndim - 1; i >= 0; i--) {
+    for (int i = 0; i < tensor_out->ndim; i++)
         tensor_out->shape[i] = shape.dims[i];
-        tensor_out->strides[i] = stride;
-        stride *= shape.dims[i];
-    }
     ov_shape_free(&shape);
+    return status;
+}
+
+static void fill_strides(sac_tensor *tensor)
+{
+    int64_t stride = 1;
+    for (int i = tensor->ndim - 1; i >= 0; i--) {
+        tensor->strides[i] = stride;
+        stride *= tensor->shape[i];
+    }
+}
+
+// OpenVINO may move a tensor of its own from run to run.
+static ov_status_e fetch(struct request *request, size_t index)
+{
+    ov_tensor_t *own = NULL;
+    const ov_status_e status = ov_infer_request_get_tensor_by_const_port(
+        request->infer, request->network->ports[index], &own);
+    if (status == OK)
+        keep(&request->slots[index], own);
     return status;
 }
 
@@ -122,22 +134,18 @@ int sac__openvino_tensor(void *run, size_t index, sac_tensor *tensor_out)
     struct request *request = run;
     struct slot *slot = &request->slots[index];
     const sac_binding *binding = &request->network->bindings[index];
-    ov_status_e status = OK;
     if (binding->count >= 0 && slot->bound.data) {
         *tensor_out = slot->bound;
         tensor_out->owned = NULL;
         return 0;
     }
-    // OpenVINO may have moved a tensor of its own, and changed the shape of a dynamic one.
-    if (!slot->bound.data) {
-        ov_tensor_t *own = NULL;
-        status = ov_infer_request_get_tensor_by_const_port(request->infer,
-                                                           request->network->ports[index], &own);
-        if (status == OK)
-            keep(slot, own);
-    }
-    *tensor_out = (sac_tensor){.memory = SAC_HOST, .dtype = binding->dtype};
+    *tensor_out = (sac_tensor){.memory = SAC_HOST, .dtype = binding->dtype, .ndim = binding->ndim};
+    memcpy(tensor_out->shape, binding->shape, sizeof binding->shape);
+    ov_status_e status = slot->bound.data ? OK : fetch(request, index);
+    if (status == OK && binding->count < 0)
+        status = read_shape(tensor_out, slot->tensor);
     if (status == OK)
-        status = describe(tensor_out, slot->tensor);
+        status = ov_tensor_data(slot->tensor, &tensor_out->data);
+    fill_strides(tensor_out);
     return status == OK ? 0 : sac__openvino_fail(SAC_EBACKEND, status, binding->name);
 }
