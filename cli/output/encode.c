@@ -17,6 +17,7 @@ struct pixels {
     const uint8_t *bgr;
     int width, height;
     ptrdiff_t stride;
+    int quality; ///< 1–100
 };
 
 typedef int encoder(uint8_t **bytes_out, size_t *size_out, const struct pixels *pixels);
@@ -45,7 +46,7 @@ static void jpeg_write(struct jpeg_writer *writer, const struct pixels *pixels)
     jpeg->input_components = 3;
     jpeg->in_color_space = JCS_EXT_BGR;
     jpeg_set_defaults(jpeg);
-    jpeg_set_quality(jpeg, 92, TRUE);
+    jpeg_set_quality(jpeg, pixels->quality, TRUE);
     // No chroma subsampling: thin coloured lines and letters would fray.
     jpeg->comp_info[0].h_samp_factor = jpeg->comp_info[0].v_samp_factor = 1;
     jpeg_start_compress(jpeg, TRUE);
@@ -134,7 +135,7 @@ static int encode_webp(uint8_t **bytes_out, size_t *size_out, const struct pixel
     WebPConfig config;
     WebPPicture picture;
     WebPMemoryWriter writer;
-    if (!WebPConfigPreset(&config, WEBP_PRESET_PHOTO, 90) || !WebPPictureInit(&picture))
+    if (!WebPConfigPreset(&config, WEBP_PRESET_PHOTO, (float)pixels->quality) || !WebPPictureInit(&picture))
         return SAC_EUNSUPPORTED; // a library of another version
     config.method = 2;           // quick
     picture.width = pixels->width;
@@ -170,13 +171,13 @@ static encoder *find_encoder(const char *name)
 }
 
 int encode_bgr(uint8_t **bytes_out, size_t *size_out, const char *name, const uint8_t *bgr,
-               int width, int height, ptrdiff_t stride)
+               int width, int height, ptrdiff_t stride, int quality)
 {
     *bytes_out = NULL;
     *size_out = 0;
     if (width < 1 || height < 1) return SAC_EINVAL;
     encoder *encode = find_encoder(name);
-    const struct pixels pixels = {bgr, width, height, stride};
+    const struct pixels pixels = {bgr, width, height, stride, quality};
     return encode ? encode(bytes_out, size_out, &pixels) : SAC_EUNSUPPORTED;
 }
 

@@ -5,7 +5,7 @@
 
 // Append only; each sink's file exports one sink_type.
 const struct sink_type *const sink_types[] = {
-    &sink_jsonl, &sink_yolotxt, &sink_coco, &sink_csv, NULL,
+    &sink_jsonl, &sink_annotate, &sink_yolotxt, &sink_coco, &sink_csv, &sink_crops, NULL,
 };
 
 const struct sink_type *sink_find(const char *name)

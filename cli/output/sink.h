@@ -29,8 +29,8 @@ struct item {
 /// What all sinks are told when opened. Pointers outlive the sink.
 struct sink_options {
     const sac_model_info *model;
-    const char *image_format; ///< "auto" (as the source where that can be written, else JPEG),
-                              ///< "jpg", "png" or "webp": annotated pictures and crops
+    const char *image_format; ///< of annotated pictures and crops: "jpg", "png", "webp" or "auto":
+                              ///< annotated JPEG stays JPEG, others PNG; crops are JPEG
     int quality;              ///< 1–100: JPEG and WebP; default 90
     int line_width;           ///< pixels; 0: follows the picture's size
     int hide_labels;          ///< nonzero: boxes without text
