@@ -115,17 +115,6 @@ static int set_device(const struct option_spec *spec, const char *text, char **d
     return set_text(device_out, text);
 }
 
-static int add_string(struct strings *list, const char *text)
-{
-    char **items = realloc(list->items, (list->count + 1) * sizeof *items);
-    if (!items) return message_set("out of memory");
-    list->items = items;
-    items[list->count] = NULL;
-    if (set_text(&items[list->count], text)) return -1;
-    list->count++;
-    return 0;
-}
-
 int option_set(struct options *options, const struct option_spec *spec, const char *text)
 {
     void *value = field(options, spec);
@@ -151,7 +140,7 @@ int option_set(struct options *options, const struct option_spec *spec, const ch
     case OPTION_TARGET:
         return set_text(value, text);
     case OPTION_TEXTS:
-        return add_string(value, text);
+        return strings_add(value, text);
     }
     return 0;
 }
@@ -165,21 +154,15 @@ void options_init(struct options *options)
         if (spec->preset) option_set(options, spec, spec->preset);
 }
 
-static void free_strings(struct strings *list)
-{
-    for (size_t i = 0; i < list->count; i++) free(list->items[i]);
-    free(list->items);
-}
-
 void options_free(struct options *options)
 {
     for (const struct option_spec *spec = option_table; spec->name; spec++) {
         if (spec->kind == OPTION_TEXTS)
-            free_strings(field(options, spec));
+            strings_free(field(options, spec));
         else if (spec->kind >= OPTION_DEVICE)
             free(*(char **)field(options, spec));
     }
-    free_strings(&options->operands);
+    strings_free(&options->operands);
     memset(options, 0, sizeof *options);
 }
 
@@ -236,7 +219,7 @@ static int take_options(struct options *options, poptContext context, const stru
     if (code < -1) return fail_option(context, code, verb);
     const char *word;
     while ((word = poptGetArg(context)))
-        if (add_string(&options->operands, word)) return -1;
+        if (strings_add(&options->operands, word)) return -1;
     return 0;
 }
 

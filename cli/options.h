@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "list.h"
 #include "saccade/saccade.h"
 
 /// Verbs; the bits say in the option table which verbs take an option.
@@ -32,12 +33,6 @@ extern const struct verb verb_table[];
 
 /// The verb of that name, or NULL.
 const struct verb *verb_find(const char *name);
-
-/// Growing list of strings.
-struct strings {
-    char **items;
-    size_t count;
-};
 
 /// Values of all options of all verbs. Texts are owned, NULL where not given.
 struct options {
