@@ -101,6 +101,14 @@ void progress_open(int quiet)
     pthread_mutex_unlock(&bar.lock);
 }
 
+int progress_is_shown(void)
+{
+    pthread_mutex_lock(&bar.lock);
+    int shown = bar.shown;
+    pthread_mutex_unlock(&bar.lock);
+    return shown;
+}
+
 void progress_update(size_t done, size_t total)
 {
     pthread_mutex_lock(&bar.lock);

@@ -8,6 +8,9 @@
 /// Shows a bar from now on when stderr is a terminal and `quiet` is zero.
 void progress_open(int quiet);
 
+/// Nonzero while a bar is shown: only then is it worth knowing the total.
+int progress_is_shown(void);
+
 /// `done` of `total` pictures; total 0 while it is not known yet. Redraws ten times a second.
 void progress_update(size_t done, size_t total);
 

@@ -52,8 +52,10 @@ static int finish(int code)
 
 static int print_version(void)
 {
-    printf("saccade %s\nlibrary %s\n", SAC_VERSION, sac_version());
-    printf("backends %s\n", sac_backend_names());
+    printf("saccade %s\nlibrary %s\nbackends", SAC_VERSION, sac_version());
+    const char *name;
+    for (size_t i = 0; (name = sac_backend_name(i)); i++) printf("%s %s", i ? "," : "", name);
+    putchar('\n');
     return CLI_DONE;
 }
 

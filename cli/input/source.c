@@ -36,6 +36,8 @@ struct sources {
     struct frame *top;
     size_t list; // next of request.lists
     struct names names;
+    struct input ahead[SOURCES_AHEAD]; // peeked at, not yet taken
+    int ahead_count;
 };
 
 // --- inputs
@@ -262,7 +264,7 @@ static int step(struct sources *sources, struct input *input_out)
     return take(sources, frame->names.items[frame->next++], input_out);
 }
 
-int sources_next(struct sources *sources, struct input *input_out)
+static int walk(struct sources *sources, struct input *input_out)
 {
     for (;;) {
         int got;
@@ -277,6 +279,27 @@ int sources_next(struct sources *sources, struct input *input_out)
 }
 
 // --- all
+
+int sources_peek(struct sources *sources, int most)
+{
+    while (sources->ahead_count < most && sources->ahead_count < SOURCES_AHEAD) {
+        int got = walk(sources, &sources->ahead[sources->ahead_count]);
+        if (got < 0) return got;
+        if (got == 0) break;
+        sources->ahead_count++;
+    }
+    return sources->ahead_count;
+}
+
+int sources_next(struct sources *sources, struct input *input_out)
+{
+    if (!sources->ahead_count) return walk(sources, input_out);
+    *input_out = sources->ahead[0];
+    sources->ahead_count--;
+    memmove(sources->ahead, sources->ahead + 1,
+            (size_t)sources->ahead_count * sizeof *sources->ahead);
+    return 1;
+}
 
 int sources_open(struct sources **sources_out, const struct sources_request *request)
 {
@@ -296,18 +319,19 @@ void sources_close(struct sources **sources)
 {
     if (!*sources) return;
     while ((*sources)->top) pop(*sources);
+    for (int i = 0; i < (*sources)->ahead_count; i++) input_free(&(*sources)->ahead[i]);
     names_free(&(*sources)->names);
     free(*sources);
     *sources = NULL;
 }
 
-size_t sources_count(const struct sources_request *request, const int *stop)
+size_t sources_count(const struct sources_request *request, const atomic_int *stop)
 {
     struct sources *sources;
     struct input input;
     size_t count = 0;
     if (sources_open(&sources, request)) return 0;
-    while (!*stop && sources_next(sources, &input) == 1) {
+    while (!atomic_load(stop) && sources_next(sources, &input) == 1) {
         input_free(&input);
         count++;
     }

@@ -4,7 +4,9 @@
 #ifndef SAC_CLI_SOURCE_H
 #define SAC_CLI_SOURCE_H
 
-#include "options.h"
+#include <stdatomic.h>
+
+#include "list.h"
 #include "saccade/saccade.h"
 
 /// One picture to open. Texts are owned.
@@ -38,8 +40,13 @@ void sources_close(struct sources **sources);
 /// with input_free.
 int sources_next(struct sources *sources, struct input *input_out);
 
+/// How many of the next `most` (at most SOURCES_AHEAD) inputs there are, without taking them; -1
+/// after message_set.
+int sources_peek(struct sources *sources, int most);
+#define SOURCES_AHEAD 2
+
 /// Counts what sources_next would give, by another walk. Gives up where *stop becomes nonzero.
 /// Not for sources on stdin.
-size_t sources_count(const struct sources_request *request, const int *stop);
+size_t sources_count(const struct sources_request *request, const atomic_int *stop);
 
 #endif

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+// saccade detect: sources → detector → sinks.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "exit.h"
+#include "input/source.h"
+#include "interrupt.h"
+#include "message.h"
+#include "model_path.h"
+#include "pipeline.h"
+#include "progress.h"
+#include "setup.h"
+#include "verbs.h"
+
+enum { MOST_OUTPUTS = 8, PATH_ROOM = 4096 };
+
+/// Everything a run holds.
+struct run {
+    const struct options *options;
+    char model[PATH_ROOM];
+    struct sources_request request;
+    struct sources *sources;
+    sac_detector *detector;
+    struct output outputs[MOST_OUTPUTS];
+    size_t output_count;
+};
+
+// --- what is asked for
+
+static const struct {
+    const char *sink;
+    size_t offset; // of its target in struct options
+} targets[] = {
+    {"json", offsetof(struct options, json)}, {"save", offsetof(struct options, save)},
+    {"txt", offsetof(struct options, txt)},   {"coco", offsetof(struct options, coco)},
+    {"csv", offsetof(struct options, csv)},   {"crops", offsetof(struct options, crops)},
+};
+enum { TARGETS = sizeof targets / sizeof *targets };
+
+static const char *target_of(const struct options *options, size_t i)
+{
+    return *(char *const *)((const char *)options + targets[i].offset);
+}
+
+static int usage(const char *why)
+{
+    return usage_fail(verb_find("detect"), why);
+}
+
+// Each stream can serve one purpose.
+static int check_streams(const struct options *options)
+{
+    int in = 0, out = 0;
+    for (size_t i = 0; i < options->operands.count; i++) in += !strcmp(options->operands.items[i], "-");
+    for (size_t i = 0; i < options->lists.count; i++) in += !strcmp(options->lists.items[i], "-");
+    for (size_t i = 0; i < TARGETS; i++) {
+        const char *target = target_of(options, i);
+        const struct sink_type *type = sink_find(targets[i].sink);
+        out += target && type && !type->to_folder && !strcmp(target, "-");
+    }
+    if (in > 1) return usage("standard input can be read only once");
+    if (out > 1) return usage("only one output can go to standard output");
+    return 0;
+}
+
+static int read_request(struct run *run)
+{
+    const struct options *options = run->options;
+    struct sources_request *request = &run->request;
+    *request = (struct sources_request){.operands = options->operands.items,
+                                        .operand_count = options->operands.count,
+                                        .lists = &options->lists,
+                                        .recursive = options->recursive};
+    const int has_model = request->operand_count && model_path_is(request->operands[0]);
+    if (has_model) {
+        snprintf(run->model, sizeof run->model, "%s", request->operands[0]);
+        request->operands++;
+        request->operand_count--;
+    }
+    if (!request->operand_count && !options->lists.count) return usage("no SOURCE");
+    int code = check_streams(options);
+    if (code || has_model) return code;
+    if (!model_path_default(run->model, sizeof run->model)) return 0;
+    message_print("%s", message_last());
+    return CLI_MODEL;
+}
+
+static int reads_stdin(const struct run *run)
+{
+    for (size_t i = 0; i < run->request.operand_count; i++)
+        if (!strcmp(run->request.operands[i], "-")) return 1;
+    for (size_t i = 0; i < run->request.lists->count; i++)
+        if (!strcmp(run->request.lists->items[i], "-")) return 1;
+    return 0;
+}
+
+// --- opening
+
+// A single picture is wanted soon; of many, as many as possible.
+static int choose_mode(struct run *run, sac_mode *mode_out)
+{
+    *mode_out = SAC_MODE_THROUGHPUT;
+    if (run->options->streams) return 0;
+    // A slow list on stdin must not hold up its first picture; a picture on stdin may be peeked at.
+    for (size_t i = 0; i < run->request.lists->count; i++)
+        if (!strcmp(run->request.lists->items[i], "-")) return 0;
+    int count = sources_peek(run->sources, 2);
+    if (count < 0) return -1;
+    if (count < 2) *mode_out = SAC_MODE_LATENCY;
+    return 0;
+}
+
+static int open_output(struct run *run, const char *name, const char *target)
+{
+    static const char *const formats[] = {"auto", "jpg", "png", "webp"};
+    const struct options *options = run->options;
+    const struct sink_options how = {.model = sac_detector_info(run->detector),
+                                     .image_format = formats[options->image_format],
+                                     .quality = options->quality,
+                                     .line_width = options->line_width,
+                                     .hide_labels = options->hide_labels,
+                                     .hide_scores = options->hide_scores,
+                                     .txt_conf = options->txt_conf,
+                                     .crop_margin = options->crop_margin};
+    struct output *output = &run->outputs[run->output_count];
+    output->type = sink_find(name);
+    if (!output->type) return message_set("--%s: this build has no such output", name);
+    if (output->type->open(&output->sink, target, &how)) return -1;
+    run->output_count++;
+    return 0;
+}
+
+static int open_outputs(struct run *run)
+{
+    for (size_t i = 0; i < TARGETS; i++) {
+        const char *target = target_of(run->options, i);
+        if (target && open_output(run, targets[i].sink, target)) return -1;
+    }
+    return run->output_count ? 0 : open_output(run, "json", "-");
+}
+
+static int run_open(struct run *run)
+{
+    int code = read_request(run);
+    if (code) return code;
+    sac_mode mode;
+    if (interrupt_install() || sources_open(&run->sources, &run->request) ||
+        choose_mode(run, &mode)) {
+        message_print("%s", message_last());
+        return CLI_FAILED;
+    }
+    code = setup_detector(&run->detector, run->model, run->options, mode);
+    if (code) return code;
+    if (open_outputs(run)) {
+        message_print("%s", message_last());
+        return CLI_FAILED;
+    }
+    return CLI_DONE;
+}
+
+// Closes what is open; a sink that cannot be finished is a failure.
+static int run_close(struct run *run, int code)
+{
+    const int complete = code == CLI_DONE || code == CLI_INPUT;
+    for (size_t i = 0; i < run->output_count; i++) {
+        struct output *output = &run->outputs[i];
+        if (!output->type->close(&output->sink, complete)) continue;
+        if (code != CLI_FAILED) message_print("%s", message_last());
+        code = CLI_FAILED;
+    }
+    sac_detector_close(&run->detector);
+    sources_close(&run->sources);
+    return code;
+}
+
+// --- the run
+
+static void print_totals(const struct totals *totals)
+{
+    char line[320], unreadable[64] = "";
+    const double n = totals->pictures ? (double)totals->pictures : 1;
+    const double rate = totals->seconds > 0 ? (double)totals->pictures / totals->seconds : 0;
+    if (totals->unreadable)
+        snprintf(unreadable, sizeof unreadable, " (and %zu unreadable)", totals->unreadable);
+    int size = snprintf(line, sizeof line,
+                        "%zu picture%s%s, %zu box%s; a picture: open %.1f ms, letterbox %.1f ms, "
+                        "network %.1f ms, boxes %.1f ms; %.1f pictures/s\n",
+                        totals->pictures, totals->pictures == 1 ? "" : "s", unreadable,
+                        totals->boxes, totals->boxes == 1 ? "" : "es", totals->open / n,
+                        totals->letterbox / n, totals->network / n, totals->boxes_ms / n, rate);
+    progress_write(line, (size_t)size);
+}
+
+static void print_drops(const struct totals *totals)
+{
+    if (totals->nonfinite)
+        message_print("warning: the network gave NaN or infinity in %zu rows, which were dropped",
+                      totals->nonfinite);
+    if (totals->overflow)
+        message_print("warning: %zu candidates beyond 30000 a picture were dropped; raise --conf",
+                      totals->overflow);
+}
+
+static int run_pictures(struct run *run)
+{
+    const struct options *options = run->options;
+    const struct pipeline_request request = {
+        .detector = run->detector,
+        .sources = run->sources,
+        .countable = reads_stdin(run) ? NULL : &run->request,
+        .image = {.max_pixels = options->max_pixels},
+        .outputs = run->outputs,
+        .output_count = run->output_count,
+        .workers = options->threads ? options->threads : setup_cores()};
+    struct totals totals;
+    progress_open(options->quiet);
+    int code = pipeline_run(&request, &totals);
+    progress_close();
+    if (!options->quiet) {
+        print_drops(&totals);
+        print_totals(&totals);
+    }
+    return code;
+}
+
+int detect_run(const struct options *options)
+{
+    struct run *run = calloc(1, sizeof *run);
+    if (!run) {
+        message_print("out of memory");
+        return CLI_FAILED;
+    }
+    run->options = options;
+    int code = run_open(run);
+    if (!code) code = run_pictures(run);
+    code = run_close(run, code);
+    free(run);
+    return code;
+}
