@@ -21,6 +21,13 @@ static const struct format {
 } formats[] = {
     {"JPEG", "\xff\xd8\xff", 3, sac__jpeg_read},
     {"PNG", "\x89PNG\r\n\x1a\n", 8, sac__png_read},
+    {"WebP", "RIFF....WEBP", MAGIC_BYTES, sac__webp_read},
+    {"BMP", "BM", 2, sac__bmp_read},
+    {"GIF", "GIF8", 4, sac__gif_read},
+    {"TIFF", "II*\0", 4, sac__tiff_read},
+    {"TIFF", "MM\0*", 4, sac__tiff_read},
+    {"TIFF", "II+\0", 4, sac__tiff_read}, // 64-bit offsets
+    {"TIFF", "MM\0+", 4, sac__tiff_read},
 };
 
 // Above every picture within the default limit: 16384 × 16384 pixels of four 16-bit samples.
@@ -66,6 +73,12 @@ int sac__image_new(sac_image *image_out, uint64_t width, uint64_t height, uint64
     const size_t bytes = (size_t)(width * height * 3);
     uint8_t *pixels = malloc(bytes);
     if (!pixels) return sac__fail(SAC_ENOMEM, "no memory for %zu bytes of pixels", bytes);
+    sac__image_adopt(image_out, pixels, (uint32_t)width, (uint32_t)height);
+    return 0;
+}
+
+void sac__image_adopt(sac_image *image_out, uint8_t *pixels, uint32_t width, uint32_t height)
+{
     *image_out = (sac_image){
         .data = pixels,
         .stride = (ptrdiff_t)width * 3,
@@ -75,7 +88,6 @@ int sac__image_new(sac_image *image_out, uint64_t width, uint64_t height, uint64
         .release = free,
         .user = pixels,
     };
-    return 0;
 }
 
 uint8_t *sac__image_pixels(sac_image *image)
@@ -103,7 +115,7 @@ static int read_picture(sac_image *image_out, const struct format *format,
 {
     int orientation = 1;
     int error = format->read(image_out, &orientation, picture);
-    if (!error && !raw_orientation && orientation > 1)
+    if (!error && !raw_orientation && orientation >= 2 && orientation <= 8)
         error = sac__image_orient(image_out, orientation);
     if (!error) return 0;
     sac_image_release(image_out);

@@ -26,7 +26,11 @@ int sac__image_check(uint64_t width, uint64_t height, uint64_t max_pixels);
 /// Checks the sizes and takes memory, not zeroed, for (height,width,3) tightly packed BGR bytes.
 int sac__image_new(sac_image *image_out, uint64_t width, uint64_t height, uint64_t max_pixels);
 
-/// The image's first pixel for writing. Only for images that sac__image_new made.
+/// Describes (height,width,3) tightly packed BGR bytes that malloc gave; sac_image_release frees
+/// them.
+void sac__image_adopt(sac_image *image_out, uint8_t *pixels, uint32_t width, uint32_t height);
+
+/// The image's first pixel for writing. Only for images that sac__image_new or _adopt made.
 uint8_t *sac__image_pixels(sac_image *image);
 
 /// Swaps the first and the third byte of each of count 3-byte pixels.

@@ -9,11 +9,16 @@
 // Decompressed text and profiles, of which nothing is used but EXIF.
 static const size_t max_chunk_bytes = 16 << 20, max_chunks_bytes = 64 << 20;
 
+static int is_cut(int code)
+{
+    return code == SPNG_EOF || code == SPNG_IO_EOF;
+}
+
 static int fail(int code)
 {
     if (code == SPNG_EMEM) return sac__fail(SAC_ENOMEM, "no memory to decode it");
-    const int cut = code == SPNG_EOF || code == SPNG_IO_EOF;
-    return sac__fail(SAC_EIMAGE, "%s: %s", cut ? "truncated" : "damaged", spng_strerror(code));
+    return sac__fail(SAC_EIMAGE, "%s: %s", is_cut(code) ? "truncated" : "damaged",
+                     spng_strerror(code));
 }
 
 static int configure(spng_ctx *png, const struct sac__picture *picture)
@@ -25,7 +30,14 @@ static int configure(spng_ctx *png, const struct sac__picture *picture)
     return code;
 }
 
-static int decode(spng_ctx *png, sac_image *image_out, const struct sac__picture *picture)
+static int find_orientation(spng_ctx *png)
+{
+    struct spng_exif exif;
+    return spng_get_exif(png, &exif) ? 1 : sac__exif_orientation((uint8_t *)exif.data, exif.length);
+}
+
+static int decode(spng_ctx *png, sac_image *image_out, int *orientation_out,
+                  const struct sac__picture *picture)
 {
     struct spng_ihdr header;
     int code = configure(png, picture);
@@ -37,22 +49,17 @@ static int decode(spng_ctx *png, sac_image *image_out, const struct sac__picture
     code = spng_decode_image(png, sac__image_pixels(image_out), count * 3, SPNG_FMT_RGB8, 0);
     if (code) return fail(code);
     sac__swap_red_blue(sac__image_pixels(image_out), count);
+    code = spng_decode_chunks(png); // EXIF may come after the pixels
+    if (is_cut(code)) return fail(code);
+    *orientation_out = find_orientation(png);
     return 0;
-}
-
-static int find_orientation(spng_ctx *png)
-{
-    struct spng_exif exif;
-    spng_decode_chunks(png); // EXIF may come after the pixels; that it cannot is no harm
-    return spng_get_exif(png, &exif) ? 1 : sac__exif_orientation((uint8_t *)exif.data, exif.length);
 }
 
 int sac__png_read(sac_image *image_out, int *orientation_out, const struct sac__picture *picture)
 {
     spng_ctx *png = spng_ctx_new(0);
     if (!png) return sac__fail(SAC_ENOMEM, "no memory to decode it");
-    const int error = decode(png, image_out, picture);
-    if (!error) *orientation_out = find_orientation(png);
+    const int error = decode(png, image_out, orientation_out, picture);
     spng_ctx_free(png);
     return error;
 }
