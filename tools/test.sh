@@ -13,6 +13,7 @@ ctest --preset release
 
 export TBB_ENABLE_SANITIZERS=1
 export ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1
+export LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp:print_suppressions=0
 export UBSAN_OPTIONS=print_stacktrace=1
 export TSAN_OPTIONS=suppressions=$PWD/tests/tsan.supp:halt_on_error=1
 for sanitizer in asan ubsan tsan; do
