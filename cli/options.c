@@ -137,9 +137,9 @@ int option_set(struct options *options, const struct option_spec *spec, const ch
     case OPTION_DEVICE:
         return set_device(spec, text, value);
     case OPTION_TEXT:
-    case OPTION_TARGET:
+    case OPTION_PATH:
         return set_text(value, text);
-    case OPTION_TEXTS:
+    case OPTION_PATHS:
         return strings_add(value, text);
     }
     return 0;
@@ -157,7 +157,7 @@ void options_init(struct options *options)
 void options_free(struct options *options)
 {
     for (const struct option_spec *spec = option_table; spec->name; spec++) {
-        if (spec->kind == OPTION_TEXTS)
+        if (spec->kind == OPTION_PATHS)
             strings_free(field(options, spec));
         else if (spec->kind >= OPTION_DEVICE)
             free(*(char **)field(options, spec));

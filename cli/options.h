@@ -71,8 +71,8 @@ enum option_kind {
     OPTION_SIZE,   ///< int[2], "N" or "WIDTHxHEIGHT", each within [least, most]
     OPTION_DEVICE, ///< char *, "auto", "cpu", "cuda" or "cuda:N"
     OPTION_TEXT,   ///< char *, not empty
-    OPTION_TARGET, ///< char *, a file or "-", or a folder (sinks)
-    OPTION_TEXTS   ///< struct strings, one more each time
+    OPTION_PATH,   ///< char *, not empty: shells complete file names
+    OPTION_PATHS   ///< struct strings, one more each time
 };
 
 struct option_spec {
