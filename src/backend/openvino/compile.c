@@ -36,7 +36,9 @@ static int merge_shape(ov_dimension_t *extents_out, int *changed_out,
         ov_dimension_t own = {0, -1};
         if (rank_known)
             own = file->dims[i];
-        extents_out[i] = asked < 0 ? own : (ov_dimension_t){asked, asked};
+        extents_out[i] = asked >= 0    ? (ov_dimension_t){asked, asked}
+                         : own.max < 0 ? (ov_dimension_t){-1, -1} // any extent
+                                       : own;
         if (asked < 0 || (own.min == asked && own.max == asked))
             continue;
         *changed_out = 1;
