@@ -6,6 +6,11 @@
 #include "saccade/detector.h"
 #include "saccade/engine.h"
 
+/// What the graph does behind its last convolutions. Tells apart heads of equal shape.
+#define SAC__TAIL_ARITHMETIC 1u ///< Add, Sub, Mul, Div or Pow: boxes are decoded in the graph
+#define SAC__TAIL_EXP 2u        ///< Exp: sizes decoded as YOLOX does
+#define SAC__TAIL_SELECT 4u     ///< TopK or NonMaxSuppression: an end-to-end model
+
 /// A model file in memory and its metadata.
 struct sac_model {
     uint8_t *bytes; ///< the whole file, owned
@@ -13,14 +18,18 @@ struct sac_model {
     char hash[33];      ///< XXH3-128 in hex
     int self_contained; ///< zero: some weights lie in other files
 
-    // From the ONNX metadata; zero, NULL or "" where it is silent.
-    char *task, *description;
-    char **names; ///< class names, index = class id
+    // From the ONNX metadata; zero or "" where it is silent.
+    char *task, *head, *description; ///< never NULL
+    char **names;                    ///< class names, index = class id
     int name_count;
-    int stride, batch, channels, end2end; ///< end2end: -1 where silent
-    int imgsz[2];                         ///< height, width
+    int stride, batch, channels;
+    int end2end, nms; ///< -1 where silent; nms: exported with non-maximum suppression
+    int imgsz[2];     ///< height, width
 
-    /// The first input as the file declares it, -1 = dynamic; ndim 0 where the file is silent.
+    /// SAC__TAIL_… bits: operators between the last convolutions and the outputs.
+    unsigned tail;
+
+    /// The input as the file declares it, -1 = dynamic; ndim 0 where the file is silent.
     int32_t input_ndim;
     int64_t input_shape[SAC_MAX_DIMS];
 };
@@ -31,6 +40,10 @@ struct sac_model {
 int sac__model_open(struct sac_model **model_out, const char *path);
 int sac__model_read(struct sac_model **model_out, const void *bytes, size_t size, const char *name);
 void sac__model_close(struct sac_model **model);
+
+/// Gives the model `classes` names where its metadata has none: class0, class1 …
+/// Errors: SAC_ENOMEM.
+int sac__model_fill_names(struct sac_model *model, int classes);
 
 /// Recognises the head from the engine's bindings and the metadata. `layout` is NULL or a name of
 /// SAC_HEADS that overrides. Writes the output binding to read, and why ("metadata", "shape",

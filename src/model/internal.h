@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// Shared by the files of this folder.
+#ifndef SAC_SRC_MODEL_INTERNAL_H
+#define SAC_SRC_MODEL_INTERNAL_H
+
+#include "model.h"
+
+/// Takes one metadata entry into the model; unknown keys are passed over. A later entry replaces an
+/// earlier one. Errors: SAC_EMODEL (names the key, and the position in a literal), SAC_ENOMEM.
+int sac__metadata_set(struct sac_model *model, const char *key, const char *value);
+
+/// Reads the ONNX graph of model->bytes: metadata, input shape, tail, external data.
+/// Errors: SAC_EMODEL, SAC_ENOMEM.
+int sac__onnx_read(struct sac_model *model);
+
+#endif
