@@ -17,7 +17,7 @@ const struct verb verb_table[] = {
      "saccade detect photo.jpg\nboxes of the default model as JSON Lines\n"
      "saccade detect yolov8n.onnx -r photos --save out --json boxes.jsonl\n"
      "all pictures below a folder: annotated copies and boxes\n"
-     "saccade detect --classes qr_code,aztec --conf 0.4 'scans/**/*.png' --crops codes\n"
+     "saccade detect --classes qr_code,aztec 'scans/**/*.png' --crops codes\n"
      "cut out two kinds of codes\n"
      "curl -s https://example.org/a.jpg | saccade detect -\none picture from a pipe\n"
      "find . -name '*.jpg' -size +1M | saccade detect --list -\nthe files of a list\n"},
@@ -72,8 +72,8 @@ const struct option_spec option_table[] = {
 
     GROUP("Model and its input"),
     CHOICE("layout", MODELS, layout, LAYOUTS, "auto", "family of the raw output"),
-    TEXT(OPTION_SIZE, "imgsz", MODELS, imgsz, "N|WxH", NULL,
-         "input of a model with dynamic extents, in pixels (default: what the model says)"),
+    {NULL, "imgsz", 0, MODELS, OPTION_SIZE, AT(imgsz), "N|WxH", NULL, 1, 65536, NULL,
+     "input of a model with dynamic extents, in pixels (default: what the model says)"},
     INT("batch", MODELS, batch, "N", 1, 4096, NULL,
         "pictures a run of the network (default: what the model says, or 1)"),
     CHOICE("letterbox", VERB_DETECT, letterbox, "pad|auto|stretch", "pad",

@@ -33,7 +33,7 @@ static int distance(const char *a, const char *b)
 const char *suggest(const char *word, const char *(*next)(void *state), void *state)
 {
     const char *best = NULL;
-    int nearest = strlen(word) > 4 ? 3 : 2; // no suggestion at this distance or beyond
+    int nearest = strlen(word) > 3 ? 3 : 2; // no suggestion at this distance or beyond
     for (const char *name; (name = next(state));) {
         int d = distance(word, name);
         if (d < nearest) {
