@@ -35,7 +35,7 @@ SAC_API void sac_detector_options_init_sized(sac_detector_options *options, size
 /// What a model says of itself. Pointers belong to the detector or model that gave it.
 typedef struct sac_model_info {
     sac_head head;
-    const char *head_source;  ///< why this family: "metadata", "shape" or "layout option"
+    const char *head_source;  ///< why this family: "metadata", "shape", "graph", "layout option"
     const char *const *names; ///< head.classes class names, UTF-8
     int stride;               ///< largest stride, pixels
     int batch;                ///< pictures a run; -1: dynamic

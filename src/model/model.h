@@ -47,8 +47,8 @@ int sac__model_fill_names(struct sac_model *model, int classes);
 
 /// Recognises the head from the engine's bindings and the metadata. `layout` is NULL or a name of
 /// SAC_HEADS that overrides. Writes the output binding to read, and why ("metadata", "shape",
-/// "layout option"; static storage).
-/// Errors: SAC_EMODEL: says which task or shape was found, what is known, and what would do.
+/// "graph", "layout option"; static storage). Errors: SAC_EMODEL: says which task or shape was
+/// found, what is known, and what would do.
 int sac__head_recognise(sac_head *head_out, size_t *output_out, const char **why_out,
                         const struct sac_model *model, const sac_binding *bindings, size_t count,
                         const char *layout);
