@@ -4,6 +4,7 @@ import io
 
 import cv2
 import numpy as np
+import picture_files
 import pictures
 import pytest
 from PIL import Image, ImageOps
@@ -106,7 +107,7 @@ def test_png(size, interlaced, colour, depth):
     channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
     samples = noise(*size, channels, 1 << depth, seed=depth)
     palette = noise(1 << depth, 1)[0] if colour == 3 else None
-    data = pictures.png(samples, depth, colour, interlaced, palette)
+    data = picture_files.png(samples, depth, colour, interlaced, palette)
     if colour == 3:
         expected = palette[samples[..., 0]]
     elif depth == 16:
@@ -130,14 +131,14 @@ def test_png_as_pillow_writes_it(mode):
 def test_png_transparent_colour_is_kept():
     samples = noise(20, 10, 1, 16)
     palette = noise(16, 1, 3)[0]
-    data = pictures.png(samples, 4, 3, palette=palette, before=[(b"tRNS", bytes(range(16)))])
+    data = picture_files.png(samples, 4, 3, palette=palette, before=[(b"tRNS", bytes(range(16)))])
     same(pictures.read(data), palette[samples[..., 0]][..., ::-1])
 
 
 def test_png_of_many_pieces():
     """Checksums of what is not needed may be wrong; those of the pixels may not."""
     samples = photo(40, 30)
-    data = pictures.png(samples, 8, 2, before=[(b"tEXt", b"Comment\0words")])
+    data = picture_files.png(samples, 8, 2, before=[(b"tEXt", b"Comment\0words")])
     spoilt = data.replace(b"words", b"swords"[:5])
     same(pictures.read(spoilt), samples[..., ::-1])
 
@@ -173,7 +174,7 @@ def test_bmp_as_pillow_writes_it(size, mode):
 
 
 def bmp_rows(samples, bits):
-    rows = pictures.pack_rows(samples, bits)
+    rows = picture_files.pack_rows(samples, bits)
     return [row + b"\0" * (-len(row) % 4) for row in rows]
 
 
@@ -190,7 +191,7 @@ def test_bmp_palettes(size, bits, header, top_down):
     rows = bmp_rows(samples, bits)
     data = b"".join(rows if top_down else rows[::-1])
     height = -size[1] if top_down else size[1]
-    file = pictures.bmp(size[0], height, bits, data, header, palette=entries.tobytes(), gap=6)
+    file = picture_files.bmp(size[0], height, bits, data, header, palette=entries.tobytes(), gap=6)
     same(pictures.read(file), palette[samples[..., 0]])
 
 
@@ -208,7 +209,7 @@ def test_bmp_bit_fields(size, name, header):
     values = noise(*size, bits // 8, seed=7).view(f"<u{bits // 8}")[..., 0].astype(np.uint64)
     data = b"".join(bmp_rows(values.astype(f"<u{bits // 8}").view(np.uint8).reshape(
         size[1], size[0], bits // 8), 8)[::-1])
-    file = pictures.bmp(*size, bits, data, header, 3, masks=masks)
+    file = picture_files.bmp(*size, bits, data, header, 3, masks=masks)
     channels = []
     for mask in reversed(masks):
         shift = (mask & -mask).bit_length() - 1
@@ -220,7 +221,7 @@ def test_bmp_bit_fields(size, name, header):
 
 def test_bmp_of_16_bits_without_masks():
     values = noise(30, 20, 2, seed=9)
-    file = pictures.bmp(30, 20, 16, values[::-1].tobytes())
+    file = picture_files.bmp(30, 20, 16, values[::-1].tobytes())
     same(pictures.read(file), pillow(file), 1)  # Pillow rounds down
 
 
@@ -240,7 +241,7 @@ def run_lengths(samples, bits):
                 at += run
                 continue
             literal = row[at:at + min(left, 9)]
-            packed = pictures.pack_rows(literal.reshape(1, -1, 1), bits)[0]
+            packed = picture_files.pack_rows(literal.reshape(1, -1, 1), bits)[0]
             out += bytes([0, len(literal)]) + packed + b"\0" * (len(packed) % 2)
             at += len(literal)
         out += b"\0\0"
@@ -254,14 +255,14 @@ def test_bmp_run_lengths(bits, size):
     samples[:, size[0] // 2:] = samples[:, size[0] // 2:size[0] // 2 + 1]
     palette = noise(1 << bits, 1, 4)[0]
     data = run_lengths(samples, bits)
-    file = pictures.bmp(*size, bits, data, compression=3 - bits // 4, palette=palette.tobytes())
+    file = picture_files.bmp(*size, bits, data, compression=3 - bits // 4, palette=palette.tobytes())
     same(pictures.read(file), palette[samples][..., :3])
 
 
 def test_bmp_run_lengths_may_jump_and_end_early():
     palette = noise(256, 1, 4)[0]
     # 2 pixels of 5; on by 1 right and 2 up; one pixel of 6; end of the picture
-    file = pictures.bmp(4, 4, 8, bytes([2, 5, 0, 2, 1, 2, 1, 6, 0, 1]), compression=1,
+    file = picture_files.bmp(4, 4, 8, bytes([2, 5, 0, 2, 1, 2, 1, 6, 0, 1]), compression=1,
                         palette=palette.tobytes())
     indices = np.zeros((4, 4), int)
     indices[3, :2] = 5
@@ -295,7 +296,7 @@ def test_tiff_with_other_compressions():
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_tiff_layouts(big, order, planar, layout, depth, channels):
     samples = noise(75, 50, channels, 1 << depth)
-    data = pictures.tiff(samples, depth, 1 if channels < 3 else 2, planar, big=big, order=order,
+    data = picture_files.tiff(samples, depth, 1 if channels < 3 else 2, planar, big=big, order=order,
                          extra=None if channels % 2 else 2, **layout)
     expected = (samples >> (depth - 8)).astype(np.uint8)[..., :3]
     if channels < 3:
@@ -307,9 +308,9 @@ def test_tiff_layouts(big, order, planar, layout, depth, channels):
 def test_tiff_palettes_and_inverted_grays(depth):
     samples = noise(45, 30, 1, 1 << depth)
     palette = noise(1 << depth, 1, 3, 65536)[0]
-    data = pictures.tiff(samples, depth, 3, palette=palette)
+    data = picture_files.tiff(samples, depth, 3, palette=palette)
     same(pictures.read(data), (palette >> 8)[samples[..., 0]][..., ::-1].astype(np.uint8))
-    data = pictures.tiff(samples, depth, 0)
+    data = picture_files.tiff(samples, depth, 0)
     gray = 255 - samples * (255 // ((1 << depth) - 1))
     same(pictures.read(data), np.repeat(gray, 3, -1).astype(np.uint8))
 
@@ -377,15 +378,15 @@ def test_gif_frame_beyond_its_canvas_enlarges_it():
 
 def oriented(fmt, orientation, order="<"):
     image = Image.fromarray(photo(37, 21, seed=1))
-    block = pictures.exif(orientation, order)
+    block = picture_files.exif(orientation, order)
     if fmt == "TIFF":
-        return pictures.tiff(np.asarray(image), orientation=orientation, order=order)
+        return picture_files.tiff(np.asarray(image), orientation=orientation, order=order)
     if fmt == "JPEG":
         return saved(image, fmt, exif=b"Exif\0\0" + block)
     if fmt == "PNG after":
-        return pictures.png(np.asarray(image), 8, 2, after=[(b"eXIf", block)])
+        return picture_files.png(np.asarray(image), 8, 2, after=[(b"eXIf", block)])
     if fmt == "PNG":
-        return pictures.png(np.asarray(image), 8, 2, before=[(b"eXIf", block)])
+        return picture_files.png(np.asarray(image), 8, 2, before=[(b"eXIf", block)])
     return saved(image, fmt, exif=block, lossless=True)
 
 
@@ -413,5 +414,5 @@ def test_orientation_that_does_not_exist_is_ignored(orientation, fmt):
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_orientation_of_all_sizes(size, orientation):
     samples = noise(*size)
-    data = pictures.png(samples, 8, 2, before=[(b"eXIf", pictures.exif(orientation))])
+    data = picture_files.png(samples, 8, 2, before=[(b"eXIf", picture_files.exif(orientation))])
     same(pictures.read(data), pillow(data))

@@ -6,6 +6,7 @@ import struct
 import zlib
 
 import numpy as np
+import picture_files
 import pictures
 import pytest
 import saccade
@@ -25,7 +26,7 @@ def samples_of_all_formats():
         "jpeg cmyk": saved(image.convert("CMYK"), "JPEG"),
         "jpeg oriented": oriented("JPEG", 6),
         "png": saved(image, "PNG"),
-        "png interlaced": pictures.png(noise(61, 47, 1, 16), 4, 3, True, noise(16, 1, 3)[0]),
+        "png interlaced": picture_files.png(noise(61, 47, 1, 16), 4, 3, True, noise(16, 1, 3)[0]),
         "png oriented": oriented("PNG", 5),
         "webp": saved(image, "WEBP"),
         "webp lossless": saved(image, "WEBP", lossless=True),
@@ -33,13 +34,13 @@ def samples_of_all_formats():
                                append_images=[image.rotate(90), image.rotate(180)]),
         "bmp": saved(image, "BMP"),
         "bmp palette": saved(image.convert("P"), "BMP"),
-        "bmp runs": pictures.bmp(61, 47, 8, run_lengths(indices, 8), compression=1,
+        "bmp runs": picture_files.bmp(61, 47, 8, run_lengths(indices, 8), compression=1,
                                  palette=palette.tobytes()),
         "tiff": saved(image, "TIFF"),
         "tiff lzw": saved(image, "TIFF", compression="tiff_lzw"),
         "tiff jpeg": saved(image, "TIFF", compression="jpeg"),
-        "tiff tiles": pictures.tiff(np.asarray(image), tile=16, orientation=7),
-        "tiff big": pictures.tiff(noise(61, 47, 4, 65536), 16, extra=2, big=True, planar=True),
+        "tiff tiles": picture_files.tiff(np.asarray(image), tile=16, orientation=7),
+        "tiff big": picture_files.tiff(noise(61, 47, 4, 65536), 16, extra=2, big=True, planar=True),
         "gif": saved(image.convert("P"), "GIF"),
         "gif canvas": gif((70, 50), (61, 47), (3, 2), indices, palette[:, :3], transparent=7),
     }
@@ -125,7 +126,7 @@ def test_a_header_of_60000_x_60000(name):
 
 
 def test_a_tiff_header_of_60000_x_60000():
-    data = pictures.tiff(noise(61, 47)).replace(
+    data = picture_files.tiff(noise(61, 47)).replace(
         struct.pack("<HHIHH", 256, 3, 1, 61, 0), struct.pack("<HHII", 256, 4, 1, 60000)).replace(
         struct.pack("<HHIHH", 257, 3, 1, 47, 0), struct.pack("<HHII", 257, 4, 1, 60000))
     with pytest.raises(saccade.Error, match="60000 x 60000"):
@@ -153,7 +154,7 @@ def test_the_limit_is_exact():
 
 def test_a_png_whose_text_inflates_to_much():
     bomb = zlib.compress(b"\0" * (200 << 20), 9)
-    data = pictures.png(photo(8, 8), 8, 2, before=[(b"zTXt", b"Comment\0\0" + bomb),
+    data = picture_files.png(photo(8, 8), 8, 2, before=[(b"zTXt", b"Comment\0\0" + bomb),
                                                    (b"iCCP", b"profile\0\0" + bomb)])
     outcome(data)
 
@@ -161,8 +162,8 @@ def test_a_png_whose_text_inflates_to_much():
 def test_a_png_with_too_few_and_too_many_rows():
     header = struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0)
     for rows in (0, 1, 7, 9, 100):
-        data = (b"\x89PNG\r\n\x1a\n" + pictures.png_chunk(b"IHDR", header) + pictures.png_chunk(
-            b"IDAT", zlib.compress((b"\0" + b"\1" * 24) * rows)) + pictures.png_chunk(b"IEND", b""))
+        data = (b"\x89PNG\r\n\x1a\n" + picture_files.png_chunk(b"IHDR", header) + picture_files.png_chunk(
+            b"IDAT", zlib.compress((b"\0" + b"\1" * 24) * rows)) + picture_files.png_chunk(b"IEND", b""))
         assert (outcome(data)[1] is None) == (rows >= 8)
 
 
