@@ -36,7 +36,7 @@ static void assert_message(const char *words)
 static void pixels_are_wrapped(void **state)
 {
     (void)state;
-    uint8_t pixels[4 * 3 * 4];
+    static const uint8_t pixels[4 * 3 * 4];
     sac_image image;
     assert_int_equal(sac_image_wrap(&image, pixels, 4, 3, 0, SAC_BGRA8), 0);
     assert_ptr_equal(image.data, pixels);
@@ -56,7 +56,7 @@ static void pixels_are_wrapped(void **state)
 static void what_cannot_be_wrapped_is_refused(void **state)
 {
     (void)state;
-    uint8_t pixels[48];
+    static const uint8_t pixels[48];
     sac_image image;
     assert_int_equal(sac_image_wrap(NULL, pixels, 4, 3, 0, SAC_BGR8), SAC_EINVAL);
     assert_int_equal(sac_image_wrap(&image, NULL, 4, 3, 0, SAC_BGR8), SAC_EINVAL);
