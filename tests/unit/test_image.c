@@ -15,11 +15,16 @@
 
 #include "saccade/image.h"
 
-// 2 x 2 pixels, bottom row first: blue green / red white.
+// 2 x 2 pixels as they stand in the file: the bottom row, red and white, then blue and green.
+// clang-format off
 static const uint8_t bmp[] = {
-    'B', 'M', 70, 0, 0,  0, 0, 0, 0,   0,   54,  0,   0, 0, 40,  0, 0, 0, 2,   0, 0, 0, 2, 0,
-    0,   0,   1,  0, 24, 0, 0, 0, 0,   0,   16,  0,   0, 0, 0,   0, 0, 0, 0,   0, 0, 0, 0, 0,
-    0,   0,   0,  0, 0,  0, 0, 0, 255, 255, 255, 255, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0};
+    'B', 'M', 70, 0, 0, 0, 0, 0, 0, 0, 54, 0, 0, 0,     // size of the file, start of the pixels
+    40, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 1, 0, 24, 0,   // header, width, height, planes, bits
+    0, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 255, 255, 255, 255, 0, 0,
+    255, 0, 0, 0, 255, 0, 0, 0,
+};
+// clang-format on
 
 static void assert_zero(const sac_image *image)
 {
@@ -101,7 +106,7 @@ static void bytes_of_a_pixel(void **state)
 static void a_picture_is_read(void **state)
 {
     (void)state;
-    static const uint8_t expected[] = {0, 0, 255, 255, 0, 0, 255, 255, 255, 255, 0, 0};
+    static const uint8_t expected[] = {255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 255};
     sac_image image;
     assert_int_equal(sac_image_read(&image, bmp, sizeof bmp, NULL), 0);
     assert_int_equal(image.width, 2);
