@@ -115,6 +115,7 @@ static int read_picture(sac_image *image_out, const struct format *format,
 {
     int orientation = 1;
     int error = format->read(image_out, &orientation, picture);
+    if (!error && orientation < 0) error = orientation;
     if (!error && !raw_orientation && orientation >= 2 && orientation <= 8)
         error = sac__image_orient(image_out, orientation);
     if (!error) return 0;

@@ -25,13 +25,14 @@ int sac__exif_orientation(const uint8_t *bytes, size_t size)
     const int whole = memcmp(bytes, exif_start, sizeof exif_start) == 0;
     const size_t start = whole ? 0 : sizeof exif_start;
     uint8_t *block = malloc(start + size);
-    if (!block) return 1;
+    if (!block) return sac__fail(SAC_ENOMEM, "no memory for %zu bytes of EXIF", start + size);
     memcpy(block, exif_start, sizeof exif_start);
     memcpy(block + start, bytes, size);
     ExifData *data = exif_data_new_from_data(block, (unsigned)(start + size));
-    const int orientation = data ? orientation_of(data) : 1;
-    if (data) exif_data_unref(data);
     free(block);
+    if (!data) return sac__fail(SAC_ENOMEM, "no memory to read EXIF");
+    const int orientation = orientation_of(data);
+    exif_data_unref(data);
     return orientation;
 }
 

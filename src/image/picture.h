@@ -12,7 +12,8 @@ struct sac__picture {
     uint64_t max_pixels; ///< limit on width × height, never 0
 };
 
-/// Fills image_out (all zero at entry) and orientation_out (1 at entry; 1–8 as in EXIF).
+/// Fills image_out (all zero at entry) and orientation_out (1 at entry; 1–8 as in EXIF, or what
+/// sac__exif_orientation returned; others are taken for 1).
 /// After a failure it may leave pixels in image_out: the caller releases them.
 typedef int sac__reader(sac_image *image_out, int *orientation_out,
                         const struct sac__picture *picture);
@@ -40,6 +41,7 @@ void sac__swap_red_blue(uint8_t *pixels, size_t count);
 uint8_t sac__ink_to_light(unsigned ink, unsigned black);
 
 /// The orientation (1–8) that an EXIF block states, with or without its "Exif\0\0"; 1 when none.
+/// Errors: SAC_ENOMEM.
 int sac__exif_orientation(const uint8_t *bytes, size_t size);
 
 /// Turns and mirrors the picture so that orientation 2–8 becomes 1. Errors: SAC_ENOMEM.
