@@ -27,6 +27,16 @@ const struct verb verb_table[] = {
      "Without a MODEL, shows the default one.\n",
      "saccade inspect yolov5s.onnx\ninputs, outputs, head and classes\n"
      "saccade inspect --json yolov5s.onnx | jq .head\nthe same for programs\n"},
+    {VERB_BENCH, "bench", "[MODEL.onnx] [SOURCE…]", "measure how fast a model is here",
+     "Measures opening, letterbox, network and boxes, and all of them together: milliseconds a "
+     "picture, one after another, and pictures a second with all cores. Without a SOURCE, over "
+     "generated pictures, the same on every machine. The network alone is the engine called again "
+     "and again on one input, with nothing around it.\n",
+     "saccade bench yolov5n.onnx\na table\n"
+     "saccade bench yolov5n.onnx photos --precision fp32 --chart bench.svg\n"
+     "over one's own pictures, with a chart\n"
+     "saccade bench --only latency --count 200 --json | jq .latency_ms.end_to_end\n"
+     "for programs\n"},
     {VERB_DEVICES, "devices", "", "list what models can run on",
      "Lists the devices of every backend; for one that is not available, what is missing.\n",
      "saccade devices\na table\n"},
@@ -40,7 +50,8 @@ const struct verb *verb_find(const char *name)
     return NULL;
 }
 
-#define MODELS (VERB_DETECT | VERB_INSPECT)
+#define MODELS (VERB_DETECT | VERB_INSPECT | VERB_BENCH)
+#define PICTURES (VERB_DETECT | VERB_BENCH)
 #define AT(field) offsetof(struct options, field)
 #define HEAD_CHOICE(name, value, text) "|" text
 #define LAYOUTS "auto" SAC_HEADS(HEAD_CHOICE)
@@ -59,15 +70,15 @@ const struct verb *verb_find(const char *name)
 
 const struct option_spec option_table[] = {
     GROUP("Boxes"),
-    REAL("conf", VERB_DETECT, conf, "X", 0, 1, "0.25", "keep scores above this"),
-    REAL("iou", VERB_DETECT, iou, "X", 0, 1, "0.45",
+    REAL("conf", PICTURES, conf, "X", 0, 1, "0.25", "keep scores above this"),
+    REAL("iou", PICTURES, iou, "X", 0, 1, "0.45",
          "suppress a box that overlaps a better one by more than this"),
-    INT("max-det", VERB_DETECT, max_det, "N", 1, 30000, "300", "most boxes a picture"),
+    INT("max-det", PICTURES, max_det, "N", 1, 30000, "300", "most boxes a picture"),
     TEXT(OPTION_TEXT, "classes", VERB_DETECT, classes, "LIST", NULL,
          "keep only these classes: numbers or names, with commas between"),
-    FLAG("agnostic", 0, VERB_DETECT, agnostic, "let boxes of different classes suppress each other"),
-    FLAG("multi-label", 0, VERB_DETECT, multi_label, "let one place have several classes"),
-    CHOICE("compat", VERB_DETECT, compat, "exact|yolov5", "exact",
+    FLAG("agnostic", 0, PICTURES, agnostic, "let boxes of different classes suppress each other"),
+    FLAG("multi-label", 0, PICTURES, multi_label, "let one place have several classes"),
+    CHOICE("compat", PICTURES, compat, "exact|yolov5", "exact",
            "how boxes go back to the picture: the exact inverse, or as yolov5 rounds"),
 
     GROUP("Model and its input"),
@@ -76,11 +87,11 @@ const struct option_spec option_table[] = {
      "input of a model with dynamic extents, in pixels (default: what the model says)"},
     INT("batch", MODELS, batch, "N", 1, 4096, NULL,
         "pictures a run of the network (default: what the model says, or 1)"),
-    CHOICE("letterbox", VERB_DETECT, letterbox, "pad|auto|stretch", "pad",
+    CHOICE("letterbox", PICTURES, letterbox, "pad|auto|stretch", "pad",
            "fit a picture by padding to the full input, padding to the stride (dynamic models), or "
            "stretching"),
-    FLAG("no-upscale", 0, VERB_DETECT, no_upscale, "never enlarge a small picture"),
-    INT("pad", VERB_DETECT, pad, "N", 0, 255, "114", "gray value of the padding"),
+    FLAG("no-upscale", 0, PICTURES, no_upscale, "never enlarge a small picture"),
+    INT("pad", PICTURES, pad, "N", 0, 255, "114", "gray value of the padding"),
 
     GROUP("Where it runs"),
     TEXT(OPTION_DEVICE, "device", MODELS, device, "auto|cpu|cuda[:N]", "auto", "what to run on"),
@@ -91,17 +102,17 @@ const struct option_spec option_table[] = {
         "processor threads (default: as many as there are)"),
     INT("streams", MODELS, streams, "N", 0, 1024, NULL,
         "runs of the network at once (default: the engine chooses)"),
-    CHOICE("ops", VERB_DETECT, ops, "auto|c", "auto",
+    CHOICE("ops", PICTURES, ops, "auto|c", "auto",
            "letterbox and boxes: fast code, or the plain reference; the results are equal"),
     TEXT(OPTION_PATH, "cache-dir", MODELS, cache_dir, "DIR", NULL,
          "folder for compiled models (default: saccade in the user's cache folder)"),
     FLAG("no-cache", 0, MODELS, no_cache, "compile the model anew, keep nothing"),
 
     GROUP("Sources"),
-    FLAG("recursive", 'r', VERB_DETECT, recursive, "look into folders of folders too"),
+    FLAG("recursive", 'r', PICTURES, recursive, "look into folders of folders too"),
     TEXT(OPTION_PATHS, "list", VERB_DETECT, lists, "FILE|-", NULL,
          "also take the sources named in FILE, a line each, no patterns; may be repeated"),
-    {NULL, "max-pixels", 0, VERB_DETECT, OPTION_COUNT, AT(max_pixels), "N", NULL, 1, 1e12, NULL,
+    {NULL, "max-pixels", 0, PICTURES, OPTION_COUNT, AT(max_pixels), "N", NULL, 1, 1e12, NULL,
      "refuse a picture with more pixels; 400M is 400 million (default 268435456)"},
 
     GROUP("Outputs, any number at once"),
@@ -124,8 +135,20 @@ const struct option_spec option_table[] = {
     REAL("crop-margin", VERB_DETECT, crop_margin, "X", 0, 10, "0",
          "enlarge crops by this share of the box on each side"),
 
+    GROUP("Measuring"),
+    REAL("time", VERB_BENCH, seconds, "S", 0.01, 3600, "2", "seconds to measure each figure for"),
+    INT("count", VERB_BENCH, count, "N", 1, 10000000, NULL,
+        "pictures to measure latency with, instead of a time"),
+    INT("warmup", VERB_BENCH, warmup, "N", 0, 10000, "5", "pictures before that"),
+    CHOICE("only", VERB_BENCH, only, "both|latency|rate", "both",
+           "one after another, or with all cores"),
+    TEXT(OPTION_TEXT, "sizes", VERB_BENCH, sizes, "LIST", "1920x1080",
+         "sizes of generated pictures, with commas between"),
+    TEXT(OPTION_PATH, "chart", VERB_BENCH, chart, "FILE", NULL,
+         "also draw a chart: .svg or .png"),
+
     GROUP("General"),
-    FLAG("json", 0, VERB_INSPECT | VERB_DEVICES, as_json, "print JSON"),
+    FLAG("json", 0, VERB_INSPECT | VERB_BENCH | VERB_DEVICES, as_json, "print JSON"),
     FLAG("quiet", 'q', VERB_ALL, quiet, "no progress bar, no closing line; errors only"),
     FLAG("help", 'h', VERB_ALL, help, "print this help"),
     FLAG("version", 'V', VERB_ALL, version, "print the version"),

@@ -16,7 +16,8 @@ enum {
     VERB_DETECT = 1,
     VERB_INSPECT = 2,
     VERB_DEVICES = 4,
-    VERB_ALL = VERB_DETECT | VERB_INSPECT | VERB_DEVICES
+    VERB_BENCH = 8,
+    VERB_ALL = VERB_DETECT | VERB_INSPECT | VERB_DEVICES | VERB_BENCH
 };
 
 struct verb {
@@ -56,7 +57,11 @@ struct options {
     char *json, *save, *txt, *coco, *csv, *crops;
     int image_format, quality, line_width, hide_labels, hide_scores, txt_conf;
     double crop_margin;
-    int as_json; ///< inspect, devices: JSON instead of a table
+    int as_json; ///< inspect, bench, devices: JSON instead of a table
+    // bench
+    double seconds;
+    int count, warmup, only; ///< only: 0 both, 1 latency, 2 rate
+    char *sizes, *chart;
     // general
     int quiet, help, version;
     struct strings operands; ///< what is no option, in order

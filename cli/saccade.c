@@ -17,6 +17,7 @@ static const struct {
 } runners[] = {
     {VERB_DETECT, detect_run},
     {VERB_INSPECT, inspect_run},
+    {VERB_BENCH, bench_run},
     {VERB_DEVICES, devices_run},
 };
 

@@ -7,6 +7,7 @@
 
 int detect_run(const struct options *options);
 int inspect_run(const struct options *options);
+int bench_run(const struct options *options);
 int devices_run(const struct options *options);
 
 /// Prints "saccade: WHY" and a hint at the verb's help; returns CLI_USAGE.
