@@ -138,7 +138,7 @@ static int find_binding(const sac_binding **binding_out, const sac_engine *engin
 
 int sac_engine_binding(const sac_engine *engine, size_t index, sac_binding *binding_out)
 {
-    const sac_binding *binding;
+    const sac_binding *binding = NULL;
     int error = find_binding(&binding, engine, index);
     if (!error) *binding_out = *binding;
     return error;
@@ -159,7 +159,7 @@ static int resolve_shape(int64_t *shape, const sac_binding *binding, const int64
 int sac_engine_alloc(const sac_engine *engine, size_t index, int flat, const int64_t *shape,
                      sac_tensor *tensor_out)
 {
-    const sac_binding *binding;
+    const sac_binding *binding = NULL;
     int64_t resolved[SAC_MAX_DIMS];
     int error = find_binding(&binding, engine, index);
     if (!error) error = resolve_shape(resolved, binding, shape);
@@ -224,7 +224,7 @@ static int fit_tensor(sac_tensor *shaped_out, const sac_binding *binding, const 
 int sac_context_bind(sac_context *context, size_t index, const sac_tensor *tensor)
 {
     if (!context || !tensor) return sac__fail(SAC_EINVAL, "context or tensor is NULL");
-    const sac_binding *binding;
+    const sac_binding *binding = NULL;
     sac_tensor shaped;
     int error = find_binding(&binding, context->engine, index);
     if (!error && context->in_flight)
@@ -256,7 +256,7 @@ int sac_context_wait(sac_context *context)
 
 int sac_context_tensor(sac_context *context, size_t index, sac_tensor *tensor_out)
 {
-    const sac_binding *binding;
+    const sac_binding *binding = NULL;
     int error = find_binding(&binding, context->engine, index);
     if (!error && context->in_flight)
         error = sac__fail(SAC_EINVAL, "binding '%s': a run is in flight", binding->name);
