@@ -19,7 +19,7 @@ build: deps
 demo: build
 	tools/demo.sh $(BUILD)
 
-test: build
+test: build $(PYTHON)
 	tools/test.sh
 
 bench: build $(PYTHON)
