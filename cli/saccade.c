@@ -123,6 +123,8 @@ static int dispatch(int argc, const char **argv)
 
 int main(int argc, char **argv)
 {
-    signal(SIGPIPE, SIG_IGN); // a closed pipe is a write error like any other
+    // A closed pipe and a limit on file sizes are write errors like any other.
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     return finish(dispatch(argc, (const char **)argv));
 }

@@ -8,7 +8,7 @@ import time
 import pytest
 from conftest import BUILD, PROGRAM, detect, environment, run
 
-VERBS = ["detect", "inspect", "devices"]
+VERBS = ["detect", "inspect", "bench", "devices"]
 
 
 def options_in(text):
