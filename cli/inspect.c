@@ -237,7 +237,7 @@ static int inspect_engine(const char *path, const struct options *options)
     sac_detector_options detector;
     sac_engine *engine = NULL;
     setup_options(&detector, options, SAC_MODE_LATENCY);
-    char why[1024];
+    char why[5120];
     snprintf(why, sizeof why, "%s", sac_error_message());
     int error = sac_engine_open(&engine, path, &detector.engine);
     if (!error) report(&(struct findings){path, engine, NULL}, options);

@@ -8,7 +8,7 @@
 
 #include "progress.h"
 
-static _Thread_local char last[1024];
+static _Thread_local char last[5120];
 
 int message_set(const char *format, ...)
 {
@@ -34,7 +34,7 @@ static void clean(char *text)
 void message_print(const char *format, ...)
 {
     static const char prefix[] = "saccade: ";
-    char line[2048];
+    char line[6144];
     size_t used = sizeof prefix - 1;
     memcpy(line, prefix, used);
     va_list args;

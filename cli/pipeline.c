@@ -196,7 +196,7 @@ static int detect_singly(struct worker *worker, struct job *job, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         struct entry *entry = &job->entries[worker->places[i]];
-        char why[1024];
+        char why[5120];
         int error = sac_detector_run(worker->pipeline->request->detector, &worker->images[i], 1,
                                      &worker->detections[i]);
         if (!error) continue;

@@ -156,7 +156,7 @@ static int take_deep_pattern(struct sources *sources, const char *pattern, struc
 static int take_pattern(struct sources *sources, const char *pattern, struct input *input_out)
 {
     if (strstr(pattern, "**")) return take_deep_pattern(sources, pattern, input_out);
-    char why[512];
+    char why[5120];
     glob_t found;
     int code = glob(pattern, 0, NULL, &found); // sorted; bytewise, as no locale is set
     if (code == GLOB_NOSPACE) return message_set("out of memory");
@@ -221,7 +221,7 @@ static int leave(struct sources *sources, struct input *input_out)
     const struct frame *frame = sources->top;
     int got = 0;
     if (frame->kind == FRAME_FOLDER && frame->is_root && !frame->found) {
-        char why[512];
+        char why[5120];
         if (frame->pattern)
             snprintf(why, sizeof why, "%s%s: no file matches", frame->path, frame->pattern);
         else

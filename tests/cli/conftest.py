@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 import pytest
 
+BUILD = pathlib.Path(os.environ.get("SACCADE_BUILD", "build/release")).resolve()
+os.environ["SACCADE_BUILD"] = str(BUILD)
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "models"))
 from generate import Spec, model_path  # noqa: E402
 
-BUILD = pathlib.Path(os.environ.get("SACCADE_BUILD", "build/release")).resolve()
 PROGRAM = BUILD / "bin" / "saccade"
 NAMES = ("qr_code", "data_matrix", "aztec", "pdf417", "linear")
 
