@@ -179,17 +179,19 @@ static int run_close(struct run *run, int code)
 
 static void print_totals(const struct totals *totals)
 {
-    char line[320], unreadable[64] = "";
-    const double n = totals->pictures ? (double)totals->pictures : 1;
-    const double rate = totals->seconds > 0 ? (double)totals->pictures / totals->seconds : 0;
+    char line[320], unreadable[64] = "", stages[160] = "";
+    const double n = (double)totals->pictures;
     if (totals->unreadable)
         snprintf(unreadable, sizeof unreadable, " (and %zu unreadable)", totals->unreadable);
-    int size = snprintf(line, sizeof line,
-                        "%zu picture%s%s, %zu box%s; a picture: open %.1f ms, letterbox %.1f ms, "
-                        "network %.1f ms, boxes %.1f ms; %.1f pictures/s\n",
-                        totals->pictures, totals->pictures == 1 ? "" : "s", unreadable,
-                        totals->boxes, totals->boxes == 1 ? "" : "es", totals->open / n,
-                        totals->letterbox / n, totals->network / n, totals->boxes_ms / n, rate);
+    if (totals->pictures)
+        snprintf(stages, sizeof stages,
+                 "; a picture: open %.1f ms, letterbox %.1f ms, network %.1f ms, boxes %.1f ms; "
+                 "%.1f pictures/s",
+                 totals->open / n, totals->letterbox / n, totals->network / n, totals->boxes_ms / n,
+                 n / totals->seconds);
+    int size = snprintf(line, sizeof line, "%zu picture%s%s, %zu box%s%s\n", totals->pictures,
+                        totals->pictures == 1 ? "" : "s", unreadable, totals->boxes,
+                        totals->boxes == 1 ? "" : "es", stages);
     progress_write(line, (size_t)size);
 }
 
