@@ -124,23 +124,35 @@ static void parse_palette(struct bmp *bmp)
         memcpy(bmp->palette[i], bmp->bytes + start + i * entry, 3);
 }
 
-static void copy_row(uint8_t *out, const uint8_t *row, const struct bmp *bmp)
+static void copy_indices(uint8_t *out, const uint8_t *row, const struct bmp *bmp)
 {
-    const unsigned bits = bmp->bits, mask = bits < 8 ? (1u << bits) - 1 : 255;
+    const unsigned bits = bmp->bits, mask = (1u << bits) - 1;
     for (uint32_t x = 0; x < bmp->width; x++, out += 3) {
         const uint64_t at = (uint64_t)x * bits;
-        const uint8_t *pixel = row + at / 8;
-        if (bits <= 8) {
-            memcpy(out, bmp->palette[*pixel >> (8 - bits - at % 8) & mask], 3);
-        } else if (bits == 24) {
-            memcpy(out, pixel, 3);
-        } else {
-            const uint32_t value = bits == 16 ? get16(pixel) : get32(pixel);
-            for (int c = 0; c < 3; c++)
-                out[c] = bmp->channel[c]
-                             .value[(value & bmp->channel[c].mask) >> bmp->channel[c].shift & 255];
+        memcpy(out, bmp->palette[row[at / 8] >> (8 - bits - at % 8) & mask], 3);
+    }
+}
+
+static void copy_fields(uint8_t *out, const uint8_t *row, const struct bmp *bmp)
+{
+    const unsigned bytes = bmp->bits / 8;
+    for (uint32_t x = 0; x < bmp->width; x++, out += 3, row += bytes) {
+        const uint32_t pixel = bytes == 2 ? get16(row) : get32(row);
+        for (int c = 0; c < 3; c++) {
+            const struct channel *channel = &bmp->channel[c];
+            out[c] = channel->value[(pixel & channel->mask) >> channel->shift & 255];
         }
     }
+}
+
+static void copy_row(uint8_t *out, const uint8_t *row, const struct bmp *bmp)
+{
+    if (bmp->bits == 24)
+        memcpy(out, row, (size_t)bmp->width * 3);
+    else if (bmp->bits <= 8)
+        copy_indices(out, row, bmp);
+    else
+        copy_fields(out, row, bmp);
 }
 
 static uint8_t *row_out(sac_image *image, const struct bmp *bmp, uint32_t y)

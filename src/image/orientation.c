@@ -71,7 +71,7 @@ static void copy_tile(uint8_t *dst, ptrdiff_t dst_stride, struct walk walk, int 
 
 int sac__image_orient(sac_image *image, int orientation)
 {
-    enum { tile = 64 }; // 64 rows of 64 pixels of source and result stay in the first cache
+    enum { tile = 32 }; // 32 rows of 32 pixels of source and result stay in the first cache
     const struct walk walk = walk_of(image, orientation);
     const int width = orientation >= 5 ? image->height : image->width;
     const int height = orientation >= 5 ? image->width : image->height;

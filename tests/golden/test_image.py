@@ -196,7 +196,8 @@ def test_bmp_palettes(size, bits, header, top_down):
 
 
 MASKS = {  # bits, masks red green blue: as GIMP, Photoshop and cameras write them
-    "555": (16, 0x7C00, 0x3E0, 0x1F), "565": (16, 0xF800, 0x7E0, 0x1F), "444": (16, 0xF00, 0xF0, 0xF),
+    "555": (16, 0x7C00, 0x3E0, 0x1F), "565": (16, 0xF800, 0x7E0, 0x1F),
+    "444": (16, 0xF00, 0xF0, 0xF),
     "888": (32, 0xFF0000, 0xFF00, 0xFF), "bgr": (32, 0xFF, 0xFF00, 0xFF0000),
     "high": (32, 0xFF000000, 0xFF0000, 0xFF00), "10": (32, 0x3FF00000, 0xFFC00, 0x3FF)}
 
@@ -255,7 +256,8 @@ def test_bmp_run_lengths(bits, size):
     samples[:, size[0] // 2:] = samples[:, size[0] // 2:size[0] // 2 + 1]
     palette = noise(1 << bits, 1, 4)[0]
     data = run_lengths(samples, bits)
-    file = picture_files.bmp(*size, bits, data, compression=3 - bits // 4, palette=palette.tobytes())
+    file = picture_files.bmp(*size, bits, data, compression=3 - bits // 4,
+                             palette=palette.tobytes())
     same(pictures.read(file), palette[samples][..., :3])
 
 
@@ -296,8 +298,8 @@ def test_tiff_with_other_compressions():
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_tiff_layouts(big, order, planar, layout, depth, channels):
     samples = noise(75, 50, channels, 1 << depth)
-    data = picture_files.tiff(samples, depth, 1 if channels < 3 else 2, planar, big=big, order=order,
-                         extra=None if channels % 2 else 2, **layout)
+    data = picture_files.tiff(samples, depth, 1 if channels < 3 else 2, planar, big=big,
+                              order=order, extra=None if channels % 2 else 2, **layout)
     expected = (samples >> (depth - 8)).astype(np.uint8)[..., :3]
     if channels < 3:
         expected = np.repeat(expected[..., :1], 3, -1)

@@ -162,8 +162,10 @@ def test_a_png_whose_text_inflates_to_much():
 def test_a_png_with_too_few_and_too_many_rows():
     header = struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0)
     for rows in (0, 1, 7, 9, 100):
-        data = (b"\x89PNG\r\n\x1a\n" + picture_files.png_chunk(b"IHDR", header) + picture_files.png_chunk(
-            b"IDAT", zlib.compress((b"\0" + b"\1" * 24) * rows)) + picture_files.png_chunk(b"IEND", b""))
+        pixels = zlib.compress((b"\0" + b"\1" * 24) * rows)
+        data = b"\x89PNG\r\n\x1a\n" + b"".join(
+            picture_files.png_chunk(name, content)
+            for name, content in [(b"IHDR", header), (b"IDAT", pixels), (b"IEND", b"")])
         assert (outcome(data)[1] is None) == (rows >= 8)
 
 
@@ -194,7 +196,8 @@ def test_starts_of_pictures(data, words):
 
 def test_messages_of_damaged_pictures():
     data = saved(Image.fromarray(photo(640, 480)), "JPEG")
-    with pytest.raises(saccade.Error, match=r"JPEG: truncated: pixels are missing from row \d+ of 480"):
+    words = r"JPEG: truncated: pixels are missing from row \d+ of 480"
+    with pytest.raises(saccade.Error, match=words):
         pictures.read(data[:len(data) // 2])
     with pytest.raises(saccade.Error, match="PNG: truncated"):
         pictures.read(SAMPLES["png"][:2000])
