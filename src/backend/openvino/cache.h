@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compiled networks on disk. OpenVINO's own cache has no checksum, shares a file between precisions
-// and is never cleaned, so this one is ours. A cache that cannot be used is a note in the log, never
+// Compiled networks on disk. OpenVINO has a cache, without checksum, shared between precisions
+// and never cleaned; so this one is ours. One that cannot be used is a note in the log, never
 // a failure.
 #ifndef SAC_SRC_OPENVINO_CACHE_H
 #define SAC_SRC_OPENVINO_CACHE_H
