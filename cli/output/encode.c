@@ -135,7 +135,8 @@ static int encode_webp(uint8_t **bytes_out, size_t *size_out, const struct pixel
     WebPConfig config;
     WebPPicture picture;
     WebPMemoryWriter writer;
-    if (!WebPConfigPreset(&config, WEBP_PRESET_PHOTO, (float)pixels->quality) || !WebPPictureInit(&picture))
+    if (!WebPConfigPreset(&config, WEBP_PRESET_PHOTO, (float)pixels->quality) ||
+        !WebPPictureInit(&picture))
         return SAC_EUNSUPPORTED; // a library of another version
     config.method = 2;           // quick
     picture.width = pixels->width;
