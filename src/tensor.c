@@ -92,6 +92,7 @@ size_t sac_tensor_bytes(const sac_tensor *tensor)
 
 int sac_tensor_is_contiguous(const sac_tensor *tensor)
 {
+    if (sac_tensor_count(tensor) == 0) return 1;
     int64_t step = 1;
     for (int i = tensor->ndim - 1; i >= 0; i--) {
         if (tensor->shape[i] != 1 && tensor->strides[i] != step) return 0;

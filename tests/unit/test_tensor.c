@@ -42,10 +42,21 @@ static void bad_shapes_are_refused(void **state)
     sac_tensor_free(&tensor);
 }
 
+static void nothing_is_contiguous(void **state)
+{
+    (void)state;
+    const int64_t shape[] = {1, 84, 0};
+    sac_tensor tensor;
+    assert_int_equal(sac_tensor_alloc(&tensor, SAC_F32, 3, shape), 0);
+    assert_int_equal(sac_tensor_is_contiguous(&tensor), 1);
+    sac_tensor_free(&tensor);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shaped_and_flat_share_bytes),
+        cmocka_unit_test(nothing_is_contiguous),
         cmocka_unit_test(bad_shapes_are_refused),
     };
     return cmocka_run_group_tests_name("tensor", tests, NULL, NULL);
