@@ -32,7 +32,7 @@ typedef struct sac_letterbox {
     int32_t width, height;         ///< network input, pixels
     int32_t new_width, new_height; ///< resized picture, pixels
     int32_t left, top;             ///< padding before it, pixels; what remains goes right and bottom
-    double gain;                   ///< min(height/height0, width/width0), before rounding
+    double gain; ///< min(height/height0, width/width0), with no_upscale at most 1; not rounded
 } sac_letterbox;
 
 /// Options of sac_letterbox_fit. Zero-initialise for the defaults.

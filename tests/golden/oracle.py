@@ -96,10 +96,9 @@ def back(corners, plan, compat, family):
     if family.startswith("yolox") and (left, top) == (0, 0):
         gains = [plan.gain] * 2
     elif compat == "yolov5":
-        gain = min(plan.height / plan.height0, plan.width / plan.width0)
-        gains = [gain] * 2
-        left = (plan.width - plan.width0 * gain) / 2
-        top = (plan.height - plan.height0 * gain) / 2
+        gains = [plan.gain] * 2
+        left = (plan.width - plan.width0 * plan.gain) / 2
+        top = (plan.height - plan.height0 * plan.gain) / 2
     box = (corners.astype(float) - [left, top] * 2) / (gains * 2)
     return box.clip(0, [plan.width0, plan.height0] * 2).astype(F)
 

@@ -51,6 +51,8 @@ def compare(bgr, width, height, fit="pad", no_upscale=False, stride=32, pad=114)
     plan = saccade.fit(bgr.shape[1], bgr.shape[0], width, height, fit, no_upscale, stride)
     assert (plan.new_width, plan.new_height, plan.left, plan.top) == (*inner, across[0], down[0])
     assert (plan.height, plan.width) == want.shape[:2]
+    gain = min(plan.height / plan.height0, plan.width / plan.width0)
+    assert plan.gain == (min(gain, 1) if no_upscale else gain)
     got = saccade.letterbox(bgr, plan, dtype="uint8", pad=pad)
     where = f"{bgr.shape} to {width}x{height} {fit}"
     np.testing.assert_array_equal(got[0], want[:, :, ::-1].transpose(2, 0, 1), err_msg=where)
