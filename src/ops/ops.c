@@ -4,6 +4,9 @@
 
 #include "c/c.h"
 #include "error.h"
+#if defined(SACCADE_X86)
+#include "x86/x86.h"
+#endif
 
 static int always(void)
 {
@@ -12,9 +15,20 @@ static int always(void)
 
 const struct sac_ops sac__ops_c = {"c", always, sac__letterbox_c, sac__head_c, sac__nms_c};
 
+#if defined(SACCADE_X86)
+static int has_avx2(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c");
+}
+
+const struct sac_ops sac__ops_x86 = {"x86", has_avx2, sac__letterbox_avx2, sac__head_avx2,
+                                     sac__nms_avx2};
+#endif
+
 // Fastest first.
 static const struct sac_ops *const sets[] = {
 #if defined(SACCADE_X86)
+    &sac__ops_x86,
 #endif
     &sac__ops_c,
 };
@@ -22,10 +36,8 @@ static const struct sac_ops *const sets[] = {
 const struct sac_ops *sac__ops_find(const char *name)
 {
     const int automatic = !name || strcmp(name, "auto") == 0;
-    const int x86 = name && strcmp(name, "x86") == 0;
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
-        const int named = x86 ? sets[i] != &sac__ops_c : name && strcmp(name, sets[i]->name) == 0;
-        if ((automatic || named) && sets[i]->usable()) return sets[i];
+        if ((automatic || strcmp(name, sets[i]->name) == 0) && sets[i]->usable()) return sets[i];
     }
     return NULL;
 }

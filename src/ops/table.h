@@ -82,7 +82,7 @@ struct sac_ops {
 
 extern const struct sac_ops sac__ops_c;
 #if defined(SACCADE_X86)
-extern const struct sac_ops sac__ops_avx2;
+extern const struct sac_ops sac__ops_x86;
 #endif
 
 #endif

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "c.h"
 
-int sac__head_c(sac_workspace *workspace, struct sac__candidates *candidates,
-                const struct sac__rows *rows)
+void sac__head_rest(struct sac__candidates *candidates, const struct sac__rows *rows,
+                    int32_t first)
 {
-    (void)workspace;
     const int final = rows->head.family == SAC_HEAD_END2END;
-    for (int32_t row = 0; row < rows->count; row++) {
+    for (int32_t row = first; row < rows->count; row++) {
         float score;
         int32_t class_id = 0;
         const enum sac__verdict verdict =
@@ -15,5 +14,12 @@ int sac__head_c(sac_workspace *workspace, struct sac__candidates *candidates,
         if (verdict == SAC__NONFINITE) candidates->nonfinite++;
         if (verdict == SAC__ABOVE) sac__candidates_add(candidates, rows, row, score, class_id);
     }
+}
+
+int sac__head_c(sac_workspace *workspace, struct sac__candidates *candidates,
+                const struct sac__rows *rows)
+{
+    (void)workspace;
+    sac__head_rest(candidates, rows, 0);
     return 0;
 }
