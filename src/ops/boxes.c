@@ -197,6 +197,7 @@ int sac__ops_boxes(const struct sac_ops *ops, sac_workspace *workspace,
     if (!error) error = check_map(letterbox);
     if (!error) error = check_tensor(output, index);
     if (!error) error = check_shape(output, head, letterbox);
+    if (!error) error = sac__workspace_reserve(workspace);
     if (!error) error = set_wanted(workspace, nms, head->classes);
     if (error) return error;
 

@@ -13,7 +13,7 @@ static int always(void)
     return 1;
 }
 
-const struct sac_ops sac__ops_c = {"c", always, sac__letterbox_c, sac__head_c, sac__nms_c};
+static const struct sac_ops ops_c = {"c", always, sac__letterbox_c, sac__head_c, sac__nms_c};
 
 #if defined(SACCADE_X86)
 static int has_avx2(void)
@@ -21,16 +21,25 @@ static int has_avx2(void)
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c");
 }
 
-const struct sac_ops sac__ops_x86 = {"x86", has_avx2, sac__letterbox_avx2, sac__head_avx2,
-                                     sac__nms_avx2};
+static int has_avx512(void)
+{
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vbmi");
+}
+
+static const struct sac_ops ops_avx2 = {"avx2", has_avx2, sac__letterbox_avx2, sac__head_avx2,
+                                        sac__nms_avx2};
+static const struct sac_ops ops_avx512 = {"avx512", has_avx512, sac__letterbox_avx512,
+                                          sac__head_avx2, sac__nms_avx2};
 #endif
 
 // Fastest first.
 static const struct sac_ops *const sets[] = {
 #if defined(SACCADE_X86)
-    &sac__ops_x86,
+    &ops_avx512,
+    &ops_avx2,
 #endif
-    &sac__ops_c,
+    &ops_c,
 };
 
 const struct sac_ops *sac__ops_find(const char *name)

@@ -14,7 +14,7 @@ typedef struct sac_workspace sac_workspace;
 /// One set of kernels. Table "c" is the specification; the others must equal it bit for bit.
 struct sac_ops;
 
-/// The set by name: "c", "x86", or "auto"/NULL for the fastest that this processor runs.
+/// The set by name: "c", "avx2", "avx512", or "auto"/NULL for the fastest that this processor runs.
 /// NULL for an unknown name or one that this processor cannot run.
 const struct sac_ops *sac__ops_find(const char *name);
 

@@ -58,6 +58,7 @@ struct sac__block {
 
 struct sac_workspace {
     struct sac__candidates candidates;
+    struct sac__block boxes; ///< memory of candidates, picked and kept
     uint32_t *picked;          ///< SAC_MAX_CANDIDATES ranks
     struct sac__shifted *kept; ///< see sac__suppression
     struct sac__block columns; ///< letterbox: where columns come from
@@ -69,6 +70,9 @@ struct sac_workspace {
 /// Makes the block at least `size` bytes; its contents are lost when it grows.
 int sac__block_reserve(struct sac__block *block, size_t size);
 
+/// Takes the memory for candidates, on the first call.
+int sac__workspace_reserve(sac_workspace *workspace);
+
 struct sac_ops {
     const char *name;
     int (*usable)(void); ///< whether this processor runs it
@@ -79,10 +83,5 @@ struct sac_ops {
     /// Greedy suppression. Writes the ranks that stay, at most `most`; returns how many.
     size_t (*nms)(uint32_t *picked_out, const struct sac__suppression *job);
 };
-
-extern const struct sac_ops sac__ops_c;
-#if defined(SACCADE_X86)
-extern const struct sac_ops sac__ops_x86;
-#endif
 
 #endif

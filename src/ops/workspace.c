@@ -20,38 +20,35 @@ int sac__block_reserve(struct sac__block *block, size_t size)
 
 int sac__workspace_open(sac_workspace **workspace_out)
 {
-    *workspace_out = NULL;
-    sac_workspace *workspace = calloc(1, sizeof *workspace);
-    if (!workspace) return sac__fail(SAC_ENOMEM, "no memory for scratch space");
+    *workspace_out = calloc(1, sizeof **workspace_out);
+    return *workspace_out ? 0 : sac__fail(SAC_ENOMEM, "no memory for scratch space");
+}
+
+int sac__workspace_reserve(sac_workspace *workspace)
+{
     struct sac__candidates *candidates = &workspace->candidates;
-    candidates->items = malloc(ROOM * sizeof *candidates->items);
-    candidates->keys = malloc(ROOM * sizeof *candidates->keys);
-    candidates->swap = malloc(ROOM * sizeof *candidates->swap);
-    workspace->picked = malloc(SAC_MAX_CANDIDATES * sizeof *workspace->picked);
-    workspace->kept = aligned_alloc(
-        ALIGNMENT, (SAC_MAX_CANDIDATES + 16) * sizeof *workspace->kept / ALIGNMENT * ALIGNMENT);
-    if (candidates->items && candidates->keys && candidates->swap && workspace->picked &&
-        workspace->kept) {
-        *workspace_out = workspace;
-        return 0;
-    }
-    sac__workspace_close(&workspace);
-    return sac__fail(SAC_ENOMEM, "no memory for scratch space");
+    const size_t items = ROOM * sizeof *candidates->items, keys = ROOM * sizeof *candidates->keys;
+    const size_t kept = (SAC_MAX_CANDIDATES + 16) * sizeof *workspace->kept;
+    const size_t picked = SAC_MAX_CANDIDATES * sizeof *workspace->picked;
+    const int error = sac__block_reserve(&workspace->boxes, items + 2 * keys + kept + picked);
+    if (error) return error;
+    uint8_t *data = workspace->boxes.data; // each size is a multiple of 64
+    candidates->items = (struct sac__candidate *)(void *)data;
+    candidates->keys = (uint64_t *)(void *)(data += items);
+    candidates->swap = (uint64_t *)(void *)(data += keys);
+    workspace->kept = (struct sac__shifted *)(void *)(data += keys);
+    workspace->picked = (uint32_t *)(void *)(data + kept);
+    return 0;
 }
 
 void sac__workspace_close(sac_workspace **workspace)
 {
     if (!workspace || !*workspace) return;
-    sac_workspace *w = *workspace;
-    free(w->candidates.items);
-    free(w->candidates.keys);
-    free(w->candidates.swap);
-    free(w->picked);
-    free(w->kept);
-    free(w->columns.data);
-    free(w->lines.data);
-    free(w->values.data);
-    free(w->wanted.data);
-    free(w);
+    free((*workspace)->boxes.data);
+    free((*workspace)->columns.data);
+    free((*workspace)->lines.data);
+    free((*workspace)->values.data);
+    free((*workspace)->wanted.data);
+    free(*workspace);
     *workspace = NULL;
 }
