@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The letterbox beside what Python programs do, on one thread, in one run: best of several rounds, time on the
-processor (so that a busy machine disturbs less).
+"""The letterbox beside what Python programs do, on one thread, in one run: the best of several
+rounds, in time on the processor, so that a busy machine disturbs less.
 
 numpy: cv2.resize, cv2.copyMakeBorder, transpose, astype(float32), /= 255
 blob:  cv2.resize, cv2.copyMakeBorder, cv2.dnn.blobFromImage
