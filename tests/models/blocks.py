@@ -86,7 +86,7 @@ def attention(net, x):
 def split_heads(net, qkv, heads, key, each):
     flat = net.reshape(qkv.name, net.extent(qkv, 0), heads, 2 * key + each, -1)
     q, k, v = net.split_names(flat, [key, key, each], 2)
-    values = qkv.value.reshape(-1, heads, 2 * key + each, -1)
+    values = qkv.value.reshape(len(qkv.value), heads, 2 * key + each, -1)
     vq, vk, vv = np.split(values, [key, 2 * key], 2)
     weights = np.exp(np.clip(vq.transpose(0, 1, 3, 2) @ vk * key**-0.5, -60, 60))
     weights /= weights.sum(-1, keepdims=True)
@@ -138,14 +138,21 @@ def v5_trunk(net, image, size, p6):
     return outputs, [8, 16, 32, 64][: len(outputs)]
 
 
-def v8_trunk(net, image, size):
+def v8_backbone(net, image, size):
+    """Feature maps at strides 4 to 32, before pooling."""
     c, d = scaled("v8", size)
     x = net.conv(image, c(64), 3, 2)
     levels = []
     for width, repeat in zip((128, 256, 512, 1024), (3, 6, 6, 3)):
         x = c2f(net, net.conv(x, c(width), 3, 2), c(width), d(repeat), True)
         levels.append(x)
-    levels[-1] = sppf(net, x, c(1024))
+    return levels
+
+
+def v8_trunk(net, image, size):
+    c, d = scaled("v8", size)
+    levels = v8_backbone(net, image, size)
+    levels[-1] = sppf(net, levels[-1], c(1024))
     widths = (256, 512, 1024)
     return pyramid(net, levels[1:],
                    lambda x, level: c2f(net, x, c(widths[level]), d(3), False)), [8, 16, 32]

@@ -51,26 +51,102 @@ class Spec:
     def class_names(self):
         return self.names or tuple(f"class{i}" for i in range(self.classes))
 
+    @property
+    def head(self):
+        """The head as `saccade inspect` names it; None for a model to refuse."""
+        return ARCHS[self.arch][4]
 
-def build_v5(net, spec, size):
-    p6 = size.endswith("6")
-    levels, strides = blocks.v5_trunk(net, net.image, size.rstrip("6"), p6)
+    def __str__(self):
+        """Short and different for each of FAMILIES: an id for parametrised tests."""
+        parts = [self.arch, "x".join(map(str, self.size)), f"{self.classes}c", f"b{self.batch}",
+                 "".join(axis[0] for axis in self.dynamic), "half" * self.half,
+                 "maps" * self.raw_maps, f"{self.channels}ch" * (self.channels != 3),
+                 "bare" * (not self.metadata)]
+        return "-".join(part for part in parts if part)
+
+
+def v5(net, spec, size):
+    levels, strides = blocks.v5_trunk(net, net.image, size.rstrip("6"), size.endswith("6"))
     return heads.v5(net, levels, strides, spec.classes, raw_maps=spec.raw_maps), strides[-1]
 
 
-def build_v8(net, spec, size):
-    levels, strides = blocks.v8_trunk(net, net.image, size)
-    return heads.v8(net, levels, strides, spec.classes), 32
+def on_v8(head, **options):
+    """A head on the trunk of v8."""
+    def build(net, spec, size):
+        return head(net, *blocks.v8_trunk(net, net.image, size), spec.classes, **options), 32
+    return build
 
 
-ARCHS = {  # name: builder, its size, task, kind of metadata ("v5", "ultralytics", "")
-    "v5n": (build_v5, "n", "detect", "v5"),
-    "v5s": (build_v5, "s", "detect", "v5"),
-    "v5n6": (build_v5, "n6", "detect", "v5"),
-    "v5s6": (build_v5, "s6", "detect", "v5"),
-    "v8n": (build_v8, "n", "detect", "ultralytics"),
-    "v8s": (build_v8, "s", "detect", "ultralytics"),
+def on_v11(head, **options):
+    def build(net, spec, size):
+        trunk = blocks.v11_trunk(net, net.image, size)
+        return head(net, *trunk, spec.classes, light=True, **options), 32
+    return build
+
+
+def yolox(decoded):
+    def build(net, spec, size):
+        trunk = blocks.yolox_trunk(net, net.image, size)
+        return heads.yolox(net, *trunk, spec.classes, decoded, size == "nano"), 32
+    return build
+
+
+def classifier(net, spec, size):
+    return heads.classify(net, blocks.v8_backbone(net, net.image, size)[-1], spec.classes), 1
+
+
+ARCHS = {  # name: builder, its size, task, kind of metadata, head as `saccade inspect` names it
+    "v5n": (v5, "n", "detect", "v5", "v5"),
+    "v5s": (v5, "s", "detect", "v5", "v5"),
+    "v5m": (v5, "m", "detect", "v5", "v5"),
+    "v5n6": (v5, "n6", "detect", "v5", "v5"),
+    "v5s6": (v5, "s6", "detect", "v5", "v5"),
+    "v6n": (on_v8(heads.v6), "n", "detect", "", "v5"),
+    "v8n": (on_v8(heads.v8), "n", "detect", "ultralytics", "v8"),
+    "v8s": (on_v8(heads.v8), "s", "detect", "ultralytics", "v8"),
+    "11n": (on_v11(heads.v8), "n", "detect", "ultralytics", "v8"),
+    "11s": (on_v11(heads.v8), "s", "detect", "ultralytics", "v8"),
+    "v10n-e2e": (on_v8(heads.end2end), "n", "detect", "ultralytics", "end2end"),
+    "26n-e2e": (on_v11(heads.end2end), "n", "detect", "ultralytics", "end2end"),
+    "v8n-nms": (on_v8(heads.with_nms), "n", "detect", "ultralytics", "end2end"),
+    "yolox-nano": (yolox(False), "nano", "detect", "", "yolox"),
+    "yolox-nano-decoded": (yolox(True), "nano", "detect", "", "yolox-decoded"),
+    "yolox-tiny": (yolox(False), "tiny", "detect", "", "yolox"),
+    "v8n-cls": (classifier, "n", "classify", "ultralytics", None),
+    "v8n-seg": (on_v8(heads.segment), "n", "segment", "ultralytics", None),
 }
+
+# One spec a family and variant, for tests that run over all of them. All are detection models.
+FAMILIES = (
+    Spec("v5n"),
+    Spec("v5n", (384, 640), 3, batch=2),
+    Spec("v5n", classes=1),
+    Spec("v5n", classes=5, raw_maps=True),
+    Spec("v5n", classes=5, dynamic=("batch", "height", "width")),
+    Spec("v5n6", (1280, 1280), 5),
+    Spec("v6n"),
+    Spec("v8n"),
+    Spec("v8n", (320, 320), 1),
+    Spec("v8n", (416, 416), 5, dynamic=("batch", "height", "width")),
+    Spec("v8n", (320, 320), 5, half=True),
+    Spec("11n"),
+    Spec("11n", (320, 320), 5, dynamic=("batch",)),
+    Spec("v10n-e2e"),
+    Spec("26n-e2e", (320, 320), 5),
+    Spec("v8n-nms", (320, 320), 5),
+    Spec("yolox-nano", (416, 416)),
+    Spec("yolox-nano", (416, 416), 5, dynamic=("batch",)),
+    Spec("yolox-nano-decoded", (416, 416)),
+)
+
+# Models that must be refused.
+REFUSED = (
+    Spec("v8n-cls", (224, 224), 10),
+    Spec("v8n-seg", (320, 320), 5),
+    Spec("v8n-seg", (320, 320), 5, metadata=False),
+    Spec("v8n", (320, 320), 5, channels=1),
+    Spec("v8n", (320, 320), 5, channels=6),
+)
 
 
 def metadata(spec, stride, task, kind):
@@ -98,9 +174,10 @@ def metadata(spec, stride, task, kind):
 
 def build(spec):
     """The onnx.ModelProto of a spec."""
-    builder, size, task, kind = ARCHS[spec.arch]
+    builder, size, task, kind, _ = ARCHS[spec.arch]
     net = Net((spec.batch, spec.channels, *spec.size), spec.dynamic, spec.seed, spec.opset,
-              spec.half, 256 if size.endswith("6") else 128, 255.0 if builder.__name__ == "build_yolox" else 1.0)
+              spec.half, calibration=256 if size.endswith("6") else 128,
+              scale=255 if spec.arch.startswith("yolox") else 1)
     outputs, stride = builder(net, spec, size)
     shape = [axis if axis in spec.dynamic else extent for axis, extent in
              zip(("batch", "channels", "height", "width"), net.shape)]
@@ -127,7 +204,8 @@ def file_name(spec):
 def model_path(spec=None, **fields):
     """Path of the spec's model file, built once, in $SACCADE_BUILD/test-models."""
     spec = dataclasses.replace(spec or Spec(), **fields)
-    folder = pathlib.Path(os.environ.get("SACCADE_BUILD", HERE.parents[1] / "build")) / "test-models"
+    build_folder = os.environ.get("SACCADE_BUILD", HERE.parents[1] / "build")
+    folder = pathlib.Path(build_folder) / "test-models"
     path = folder / file_name(spec)
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ a list of outputs: (name, shape), a shape holding numbers and names.
 
 import numpy as np
 
+from blocks import yolox_conv
 from net import sigmoid
 
 ANCHORS = {  # pixels, width and height, a level; published with yolov5 7.0
@@ -190,3 +191,129 @@ def v8(net, levels, strides, classes, rate=0.006, light=False):
     boxes, scores = v8_decode(net, levels, strides, classes, rate, light)
     net.concat([boxes, scores], 1)
     return [(net.name_output("output0"), (batch_of(net), 4 + classes, rows_of(net, levels)))]
+
+
+def v6(net, levels, strides, classes, rate=0.004):
+    """As meituan's YOLOv6 exports: one row a cell, decoded, objectness always 1."""
+    boxes, scores = v8_decode(net, levels, strides, classes, rate, False)
+    box_rows = net.node("Transpose", [boxes], perm=[0, 2, 1])
+    ones = net.node("Add", [net.node("Mul", [net.slice(box_rows, 0, 1, 2), net.real(0)]),
+                            net.real(1)])
+    net.concat([box_rows, ones, net.node("Transpose", [scores], perm=[0, 2, 1])], 2)
+    return [(net.name_output("outputs"), (batch_of(net), rows_of(net, levels), 5 + classes))]
+
+
+def end2end(net, levels, strides, classes, rate=0.006, most=300, light=False):
+    """As v10 and 26: the best `most` pairs of cell and class, without suppression."""
+    boxes, scores = v8_decode(net, levels, strides, classes, rate, light, corners=True)
+    boxes = net.node("Transpose", [boxes], perm=[0, 2, 1])
+    scores = net.node("Transpose", [scores], perm=[0, 2, 1])
+    best = net.reduce_max(scores, 2)
+    _, places = net.node("TopK", [best, net.integers(most)], 2, axis=1)
+    places = net.unsqueeze(places, 2)
+    chosen = [net.node("GatherElements", [values, tile(net, places, width)], axis=1)
+              for values, width in ((boxes, 4), (scores, classes))]
+    pairs = net.node("Flatten", [chosen[1]], axis=1)
+    scores, at = net.node("TopK", [pairs, net.integers(most)], 2, axis=1)
+    kind = 10 if net.dtype == np.float16 else 1
+    class_id = net.node("Cast", [net.node("Mod", [at, net.integers(classes)])], to=kind)
+    row = net.unsqueeze(net.node("Div", [at, net.integers(classes)]), 2)
+    boxes = net.node("GatherElements", [chosen[0], tile(net, row, 4)], axis=1)
+    net.concat([boxes, net.unsqueeze(scores, 2), net.unsqueeze(class_id, 2)], 2)
+    return [(net.name_output("output0"), (batch_of(net), most, 6))]
+
+
+def tile(net, x, width):
+    return net.node("Tile", [x, net.integers(1, 1, width)])
+
+
+def with_nms(net, levels, strides, classes, rate=0.006, most=300):
+    """As an export with nms=True: non-maximum suppression in the graph, padded to `most` rows."""
+    boxes, scores = v8_decode(net, levels, strides, classes, rate, False, corners=True)
+    boxes = net.node("Transpose", [boxes], perm=[0, 2, 1])
+    pictures = [suppressed(net, boxes, scores, picture, most) for picture in range(net.shape[0])]
+    net.concat(pictures, 0)
+    return [(net.name_output("output0"), (net.shape[0], most, 6))]
+
+
+def suppressed(net, boxes, scores, picture, most):
+    """(1,most,6) of one picture."""
+    boxes = net.slice(boxes, picture, picture + 1, 0)
+    scores = net.slice(scores, picture, picture + 1, 0)
+    best = net.squeeze(net.reduce_max(scores, 1), 0)
+    class_id = net.squeeze(net.node("ArgMax", [scores], axis=1, keepdims=0), 0)
+    best, order = net.node("TopK", [best, net.integers(4 * most)], 2, axis=0)
+    boxes = net.node("Gather", [net.squeeze(boxes, 0), order], axis=0)
+    kind = 10 if net.dtype == np.float16 else 1
+    class_id = net.node("Cast", [net.node("Gather", [class_id, order], axis=0)], to=kind)
+    rows = net.concat([boxes, net.unsqueeze(best, 1), net.unsqueeze(class_id, 1)], 1)
+    apart = net.node("Mul", [net.unsqueeze(class_id, 1), net.real(7680)])
+    shifted = net.unsqueeze(net.node("Add", [boxes, apart]), 0)
+    wide = [net.node("Cast", [v], to=1) for v in
+            (shifted, net.unsqueeze(net.unsqueeze(best, 0), 0))]
+    limits = [net.constant(np.array([v], np.float32)) for v in (0.45, CONF)]
+    kept = net.node("NonMaxSuppression", [*wide, net.integers(most), *limits])
+    kept = net.squeeze(net.slice(kept, 2, 3, 1), 1)
+    rows = net.node("Gather", [rows, kept], axis=0)
+    padded = net.node("Pad", [rows, net.integers(0, 0, most, 0)])
+    return net.unsqueeze(net.slice(padded, 0, most, 0), 0)
+
+
+def yolox(net, levels, strides, classes, decoded, depthwise, rate=0.006):
+    """Rows of cx,cy,w,h,obj,cls…, in cells and as logarithms unless `decoded`."""
+    width, prior = levels[0].channels, priors(net, classes)
+    maps = []
+    for x in levels:
+        stem = net.conv(x, width)
+        a, b = stem, stem
+        for _ in range(2):
+            a = yolox_conv(net, a, width, 3, 1, depthwise)
+            b = yolox_conv(net, b, width, 3, 1, depthwise)
+        labels = net.conv(a, classes, act=None, spread=1.5, shift=lambda v: prior + 1)
+        best = (labels.value).max(1)
+        box = net.conv(b, 4, act=None, spread=0.6, shift=lambda v: np.array([0.5, 0.5, 1, 1]))
+        score = net.conv(b, 1, act=None, spread=2.0,
+                         shift=lambda v: [objectness_shift(v[:, 0], best, rate)])
+        parts = [box.name] + [net.node("Sigmoid", [v.name]) for v in (score, labels)]
+        maps.append(net.reshape(net.concat(parts, 1), net.extent(x, 0), 5 + classes, -1))
+    net.node("Transpose", [net.concat(maps, 2)], perm=[0, 2, 1])
+    if decoded:
+        yolox_decode(net, levels, strides, net.nodes[-1].output[0], classes)
+    return [(net.name_output("output"), (batch_of(net), rows_of(net, levels), 5 + classes))]
+
+
+def yolox_decode(net, levels, strides, rows, classes):
+    grids = net.concat([grid(net, x) for x in levels], 1)
+    _, pixels = cells(net, levels, strides)
+    pixels = net.unsqueeze(pixels, 2)
+    xy, wh, rest = net.split_names(rows, [2, 2, classes + 1], 2)
+    xy = net.node("Mul", [net.node("Add", [xy, grids]), pixels])
+    wh = net.node("Mul", [net.node("Exp", [wh]), pixels])
+    net.concat([xy, wh, rest], 2)
+
+
+def segment(net, levels, strides, classes, masks=32, rate=0.006):
+    """As v8-seg: rows with mask coefficients, and mask prototypes at a quarter of the size."""
+    boxes, scores = v8_decode(net, levels, strides, classes, rate, False)
+    width = max(levels[0].channels // 4, masks)
+    parts = []
+    for x in levels:
+        y = net.conv(net.conv(net.conv(x, width, 3), width, 3), masks, act=None)
+        parts.append(net.reshape(y.name, net.extent(x, 0), masks, -1))
+    net.concat([boxes, scores, net.concat(parts, 2)], 1)
+    first = net.name_output("output0")
+    y = net.conv(net.upsample(net.conv(levels[0], 64, 3)), 64, 3)
+    y = net.conv(y, masks)
+    net.nodes[-1].output[0] = "output1"
+    batch = batch_of(net)
+    return [(first, (batch, 4 + classes + masks, rows_of(net, levels))),
+            ("output1", (batch, masks, net.extent(y, 2), net.extent(y, 3)))]
+
+
+def classify(net, x, classes):
+    x = net.conv(x, 1280)
+    pooled = net.node("Flatten", [net.node("GlobalAveragePool", [x.name])], axis=1)
+    weight = net.rng.standard_normal((1280, classes), np.float32) / 36
+    net.node("Gemm", [pooled, net.real(weight), net.real(np.zeros(classes))])
+    net.node("Softmax", [net.nodes[-1].output[0]], axis=1)
+    return [(net.name_output("output0"), (batch_of(net), classes))]
