@@ -376,7 +376,7 @@ int sac__model_check_input(const sac_binding *input)
                          "input %s has the channels last: export it with channels first, (B,3,H,W)",
                          found.data);
     if (channels > 0 && channels != 3)
-        return sac__fail(SAC_EMODEL, "input %s takes %lld channels: saccade gives 3, (B,3,H,W)",
+        return sac__fail(SAC_EMODEL, "input %s: saccade gives 3 channels, (B,3,H,W), not %lld",
                          found.data, (long long)channels);
     if (input->ndim != 4)
         return sac__fail(SAC_EMODEL, "input %s is no picture (B,3,H,W)", found.data);

@@ -80,7 +80,7 @@ def on_v8(head, **options):
 def on_v11(head, **options):
     def build(net, spec, size):
         trunk = blocks.v11_trunk(net, net.image, size)
-        return head(net, *trunk, spec.classes, light=True, **options), 32
+        return head(net, *trunk, spec.classes, rate=0.03, light=True, **options), 32
     return build
 
 

@@ -103,7 +103,7 @@ def v5_decode(net, x, stride, anchors, classes):
     return net.reshape(net.concat([xy, wh, rest], 4), batch, -1, out), raw
 
 
-def v5(net, levels, strides, classes, rate=0.004, raw_maps=False):
+def v5(net, levels, strides, classes, rate=0.006, raw_maps=False):
     prior = priors(net, classes)
     decoded, maps = [], []
     for x, stride, anchors in zip(levels, strides, ANCHORS[len(levels)]):
@@ -187,13 +187,13 @@ def v8_decode(net, levels, strides, classes, rate, light, corners=False):
     return boxes, net.node("Sigmoid", [scores])
 
 
-def v8(net, levels, strides, classes, rate=0.006, light=False):
+def v8(net, levels, strides, classes, rate=0.012, light=False):
     boxes, scores = v8_decode(net, levels, strides, classes, rate, light)
     net.concat([boxes, scores], 1)
     return [(net.name_output("output0"), (batch_of(net), 4 + classes, rows_of(net, levels)))]
 
 
-def v6(net, levels, strides, classes, rate=0.004):
+def v6(net, levels, strides, classes, rate=0.008):
     """As meituan's YOLOv6 exports: one row a cell, decoded, objectness always 1."""
     boxes, scores = v8_decode(net, levels, strides, classes, rate, False)
     box_rows = net.node("Transpose", [boxes], perm=[0, 2, 1])
@@ -203,7 +203,7 @@ def v6(net, levels, strides, classes, rate=0.004):
     return [(net.name_output("outputs"), (batch_of(net), rows_of(net, levels), 5 + classes))]
 
 
-def end2end(net, levels, strides, classes, rate=0.006, most=300, light=False):
+def end2end(net, levels, strides, classes, rate=0.012, most=300, light=False):
     """As v10 and 26: the best `most` pairs of cell and class, without suppression."""
     boxes, scores = v8_decode(net, levels, strides, classes, rate, light, corners=True)
     boxes = net.node("Transpose", [boxes], perm=[0, 2, 1])
@@ -227,7 +227,7 @@ def tile(net, x, width):
     return net.node("Tile", [x, net.integers(1, 1, width)])
 
 
-def with_nms(net, levels, strides, classes, rate=0.006, most=300):
+def with_nms(net, levels, strides, classes, rate=0.012, most=300):
     """As an export with nms=True: non-maximum suppression in the graph, padded to `most` rows."""
     boxes, scores = v8_decode(net, levels, strides, classes, rate, False, corners=True)
     boxes = net.node("Transpose", [boxes], perm=[0, 2, 1])
