@@ -55,7 +55,8 @@ typedef struct sac_image_options {
 
 /// Opens JPEG, PNG, WebP, BMP, TIFF or GIF (first frame), told apart by content, as SAC_BGR8 in host
 /// memory: orientation applied, alpha dropped, gray and palette made three channels, 16 bit made 8,
-/// CMYK converted. The pixels belong to image_out until sac_image_release.
+/// CMYK converted. A picture of which pixels are missing or damaged is refused, never filled in;
+/// bytes after it do no harm. The pixels belong to image_out until sac_image_release.
 /// Errors: SAC_EIO, SAC_EIMAGE (damaged, truncated or unknown), SAC_ELIMIT, SAC_ENOMEM, SAC_EINVAL.
 /// After a failure image_out is all zero.
 SAC_API int sac_image_open(sac_image *image_out, const char *path,

@@ -30,9 +30,6 @@ static const struct format {
     {"TIFF", "MM\0+", 4, sac__tiff_read},
 };
 
-// Above every picture within the default limit: 16384 × 16384 pixels of four 16-bit samples.
-static const int64_t max_file_bytes = INT64_C(1) << 32;
-
 static int starts_with(const uint8_t *bytes, const char *magic, size_t length)
 {
     for (size_t i = 0; i < length; i++)
@@ -155,8 +152,17 @@ static int read_bytes(int file, uint8_t *bytes, size_t size, size_t *got_out)
     return 0;
 }
 
+// Twice what four plain 16-bit samples a pixel take. A lower limit on pixels does not lower it:
+// much else may be in the file.
+static uint64_t max_file_bytes(const sac_image_options *options)
+{
+    const uint64_t asked = options ? options->max_pixels : 0;
+    const uint64_t pixels = asked > SAC_IMAGE_MAX_PIXELS ? asked : SAC_IMAGE_MAX_PIXELS;
+    return pixels > UINT64_MAX / 16 ? UINT64_MAX : pixels * 16;
+}
+
 // Looks at the first bytes before it takes memory for all: what is no picture costs nothing.
-static int read_file(int file, uint8_t **bytes_out, size_t *size_out)
+static int read_file(int file, uint64_t max_bytes, uint8_t **bytes_out, size_t *size_out)
 {
     struct stat status;
     if (fstat(file, &status)) return sac__fail(SAC_EIO, "cannot be read: %s", strerror(errno));
@@ -168,10 +174,13 @@ static int read_file(int file, uint8_t **bytes_out, size_t *size_out)
     int error = read_bytes(file, start, sizeof start, &got);
     if (!error) error = find_format(&format, start, got);
     if (error) return error;
-    if (status.st_size > max_file_bytes)
-        return sac__fail(SAC_ELIMIT, "%" PRId64 " bytes are above the limit of %" PRId64,
-                         (int64_t)status.st_size, max_file_bytes);
-    const size_t size = (size_t)status.st_size < got ? got : (size_t)status.st_size;
+    const uint64_t stated = (uint64_t)status.st_size;
+    if (stated > max_bytes)
+        return sac__fail(SAC_ELIMIT,
+                         "%" PRIu64 " bytes are above the limit of %" PRIu64
+                         "; max_pixels raises it",
+                         stated, max_bytes);
+    const size_t size = stated < got ? got : (size_t)stated;
     uint8_t *bytes = malloc(size);
     if (!bytes) return sac__fail(SAC_ENOMEM, "no memory for %zu bytes of file", size);
     memcpy(bytes, start, got);
@@ -191,7 +200,7 @@ int sac_image_open(sac_image *image_out, const char *path, const sac_image_optio
     if (file < 0) return sac__fail(SAC_EIO, "%s: cannot be opened: %s", path, strerror(errno));
     uint8_t *bytes = NULL;
     size_t size = 0;
-    int error = read_file(file, &bytes, &size);
+    int error = read_file(file, max_file_bytes(options), &bytes, &size);
     close(file);
     if (!error) error = sac_image_read(image_out, bytes, size, options);
     free(bytes);
