@@ -5,6 +5,8 @@
 #include "c/c.h"
 #include "error.h"
 #if defined(SACCADE_X86)
+#include <cpuid.h>
+
 #include "x86/x86.h"
 #endif
 
@@ -16,9 +18,16 @@ static int always(void)
 static const struct sac_ops ops_c = {"c", always, sac__letterbox_c, sac__head_c, sac__nms_c};
 
 #if defined(SACCADE_X86)
+/// Not by __builtin_cpu_supports: clang 14 does not know the name.
+static int has_f16c(void)
+{
+    unsigned a, b, c = 0, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+
 static int has_avx2(void)
 {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c");
+    return __builtin_cpu_supports("avx2") && has_f16c();
 }
 
 static int has_avx512(void)
