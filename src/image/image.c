@@ -132,7 +132,7 @@ int sac_image_read(sac_image *image_out, const void *bytes, size_t size,
         .size = size,
         .max_pixels = chosen.max_pixels ? chosen.max_pixels : SAC_IMAGE_MAX_PIXELS,
     };
-    const struct format *format;
+    const struct format *format = NULL;
     const int error = find_format(&format, bytes, size);
     return error ? error : read_picture(image_out, format, &picture, chosen.raw_orientation);
 }
@@ -169,8 +169,8 @@ static int read_file(int file, uint64_t max_bytes, uint8_t **bytes_out, size_t *
     if (S_ISDIR(status.st_mode)) return sac__fail(SAC_EIO, "is a directory");
     if (!S_ISREG(status.st_mode)) return sac__fail(SAC_EIO, "is not a regular file");
     uint8_t start[MAGIC_BYTES];
-    const struct format *format;
-    size_t got;
+    const struct format *format = NULL;
+    size_t got = 0;
     int error = read_bytes(file, start, sizeof start, &got);
     if (!error) error = find_format(&format, start, got);
     if (error) return error;

@@ -12,7 +12,7 @@ struct sac__picture {
     uint64_t max_pixels; ///< limit on width × height, never 0
 };
 
-/// Fills image_out (all zero at entry) and orientation_out (1 at entry; 1–8 as in EXIF, or what
+/// Fills image_out (all zero at entry) and orientation_out (1 at entry; 1 to 8 as in EXIF, or what
 /// sac__exif_orientation returned; others are taken for 1).
 /// After a failure it may leave pixels in image_out: the caller releases them.
 typedef int sac__reader(sac_image *image_out, int *orientation_out,

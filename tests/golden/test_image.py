@@ -263,7 +263,7 @@ def test_bmp_run_lengths_may_jump_and_end_early():
     palette = noise(256, 1, 4)[0]
     # 2 pixels of 5; on by 1 right and 2 up; one pixel of 6; end of the picture
     file = picture_files.bmp(4, 4, 8, bytes([2, 5, 0, 2, 1, 2, 1, 6, 0, 1]), compression=1,
-                        palette=palette.tobytes())
+                             palette=palette.tobytes())
     indices = np.zeros((4, 4), int)
     indices[3, :2] = 5
     indices[1, 3] = 6

@@ -35,7 +35,7 @@ def samples_of_all_formats():
         "bmp": saved(image, "BMP"),
         "bmp palette": saved(image.convert("P"), "BMP"),
         "bmp runs": picture_files.bmp(61, 47, 8, run_lengths(indices, 8), compression=1,
-                                 palette=palette.tobytes()),
+                                      palette=palette.tobytes()),
         "tiff": saved(image, "TIFF"),
         "tiff lzw": saved(image, "TIFF", compression="tiff_lzw"),
         "tiff jpeg": saved(image, "TIFF", compression="jpeg"),
@@ -155,7 +155,7 @@ def test_the_limit_is_exact():
 def test_a_png_whose_text_inflates_to_much():
     bomb = zlib.compress(b"\0" * (200 << 20), 9)
     data = picture_files.png(photo(8, 8), 8, 2, before=[(b"zTXt", b"Comment\0\0" + bomb),
-                                                   (b"iCCP", b"profile\0\0" + bomb)])
+                                                        (b"iCCP", b"profile\0\0" + bomb)])
     outcome(data)
 
 
