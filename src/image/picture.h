@@ -21,7 +21,7 @@ typedef int sac__reader(sac_image *image_out, int *orientation_out,
 sac__reader sac__jpeg_read, sac__png_read, sac__webp_read, sac__bmp_read, sac__tiff_read,
     sac__gif_read;
 
-/// SAC_ELIMIT, naming the sizes, when width × height is above max_pixels; SAC_EIMAGE when one is 0.
+/// SAC_ELIMIT, naming the sizes, when there are more than max_pixels; SAC_EIMAGE when one is 0.
 int sac__image_check(uint64_t width, uint64_t height, uint64_t max_pixels);
 
 /// Checks the sizes and takes memory, not zeroed, for (height,width,3) tightly packed BGR bytes.
