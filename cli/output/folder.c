@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "message.h"
+#include "output/encode.h"
 #include "output/file.h"
 
 int folder_sink_open(struct sink **sink_out, const char *target, const struct sink_options *options)
@@ -75,13 +76,38 @@ static int same_file(const char *a, const char *b)
     return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
+// The folder part of a path, "." when there is none. Free it.
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash) return strdup(".");
+    return strndup(path, slash == path ? 1 : (size_t)(slash - path));
+}
+
+static int same_folder(const char *a, const char *b)
+{
+    char *x = folder_of(a), *y = folder_of(b);
+    int same = x && y && same_file(x, y);
+    free(x);
+    free(y);
+    return same;
+}
+
+// A picture that is already beside the source may well be another input.
+static int may_be_input(const char *path, const char *source)
+{
+    if (access(path, F_OK)) return 0;
+    return same_file(path, source) || (encode_knows(path) && same_folder(path, source));
+}
+
 int files_add(struct files *files, const struct item *item, char *path, void *bytes, size_t size)
 {
     int failed = 0;
     if (!path || !bytes)
         failed = message_set("out of memory");
-    else if (same_file(path, item->source))
-        failed = message_set("%s: is an input and is not overwritten", path);
+    else if (may_be_input(path, item->source))
+        failed = message_set("%s: may be an input and is not overwritten; choose another folder",
+                             path);
     if (failed) {
         free(path);
         free(bytes);

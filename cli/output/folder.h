@@ -30,7 +30,8 @@ int folder_sink_close(struct sink **sink, int complete);
 struct files *files_take(struct rendered *rendered_out, size_t capacity);
 
 /// Adds a file; takes `path` and `bytes` in any case, even NULL. Returns 0, or -1 after message_set
-/// (out of memory, or the file is the item's own source).
+/// (out of memory, or the file
+/// is the item's own source or a picture that lies beside it).
 int files_add(struct files *files, const struct item *item, char *path, void *bytes, size_t size);
 
 /// Path below the sink's folder of what is made from an item: its name with `suffix` (".txt") in

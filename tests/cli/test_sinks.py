@@ -164,7 +164,8 @@ def test_txt_conf(model, conf, photos, tmp_path):
     lines = detect(model, photos[0], "--conf", conf, "-q").lines
     assert detect(model, photos[0], "--conf", conf, "-q", "--txt", tmp_path / "t", "--txt-conf").code == 0
     rows = (tmp_path / "t" / "0.txt").read_text().splitlines()
-    assert [row.split()[5] for row in rows] == [f"{d['score']:g}" for d in lines[0]["detections"]]
+    scores = [d["score"] for d in lines[0]["detections"]]
+    assert [float(row.split()[5]) for row in rows] == pytest.approx(scores, rel=1e-5)
 
 
 def test_same_names_in_folders(model, conf, tmp_path):
@@ -186,6 +187,15 @@ def test_inputs_are_never_overwritten(model, conf, photos):
     result = detect(model, folder, "--conf", conf, "-q", "--save", folder)
     assert result.code in (1, 2) and str(folder) in result.err
     assert all(p.read_bytes() == data for p, data in before.items())
+
+
+def test_neighbours_are_not_overwritten(model, conf, tmp_path):
+    """a.bmp would become a.png, which is an input too."""
+    files = [picture(tmp_path / "a.bmp"), picture(tmp_path / "a.png", seed=1)]
+    before = [p.read_bytes() for p in files]
+    result = detect(model, *files, "--conf", conf, "-q", "--save", tmp_path)
+    assert result.code == 1 and "a.png" in result.err
+    assert [p.read_bytes() for p in files] == before
 
 
 def test_unicode_everywhere(tmp_path):
