@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training batches: scenes on small and large canvases, enlarged as letterboxing does, and mosaics."""
+
+import torch
+import torch.nn.functional as F
+
+from . import camera, scene
+
+PAD = 114 / 255
+MAX_BOXES = 20
+SMALLEST = 10.0  # boxes with both sides under this many final pixels are not asked for
+# canvas as a share of the final size, and how often: small ones are low-resolution pictures
+CANVASES = {640: ((0.3125, 0.375, 0.5, 0.75, 1.0), (0.14, 0.16, 0.22, 0.22, 0.26)),
+            1280: ((0.1875, 0.25, 0.375, 0.5, 0.75, 1.0), (0.17, 0.1, 0.2, 0.23, 0.12, 0.18))}
+
+
+def canvas_sizes(final):
+    shares, weights = CANVASES[1280 if final > 960 else 640]
+    return [round(s * final / 16) * 16 for s in shares], weights
+
+
+def scenes(bank, draw, b, canvas, final, compose):
+    """b photographed scenes: pictures (b,3,canvas,canvas), boxes, classes and content sizes."""
+    spec = scene.layout(bank, draw, b, canvas, final)
+    boxes, classes = scene.labels(bank, spec, canvas)
+    picture = camera.photograph(draw, compose(bank, spec, canvas))
+    return picture, boxes, classes, spec["content"]
+
+
+def enlarge(picture, boxes, content, final):
+    """Canvas to final pixels, bilinear without smoothing as cv2's INTER_LINEAR; border 114."""
+    canvas = picture.shape[-1]
+    grow = final / canvas
+    if canvas != final:
+        picture = F.interpolate(picture, size=(final, final), mode="bilinear", align_corners=False)
+    at = (torch.arange(final, device=picture.device) + 0.5 - final / 2).abs()
+    inside = (at[None, None, :] < content[:, 0].view(-1, 1, 1) * grow / 2) & \
+             (at[None, :, None] < content[:, 1].view(-1, 1, 1) * grow / 2)
+    return torch.where(inside[:, None], picture, PAD), boxes * grow
+
+
+def mosaic(picture, boxes, classes):
+    """Four pictures, halved, in one; as many mosaics as a quarter of the pictures given."""
+    n, side = picture.shape[0] // 4, picture.shape[-1]
+    half = F.avg_pool2d(picture, 2)
+    shift = torch.tensor([[0, 0], [0, 1], [1, 0], [1, 1]], device=picture.device) * (side // 2)
+    rows = [torch.cat([half[i * n:(i + 1) * n] for i in pair], 3) for pair in ((0, 1), (2, 3))]
+    moved = [boxes[i * n:(i + 1) * n] / 2 + shift[i].flip(0).repeat(2) for i in range(4)]
+    return (torch.cat(rows, 2), torch.cat(moved, 1),
+            torch.cat([classes[i * n:(i + 1) * n] for i in range(4)], 1))
+
+
+def pack(boxes, classes):
+    """The MAX_BOXES largest boxes, first: boxes (B,M,4), classes (B,M), -1 for none."""
+    side = (boxes[..., 2:] - boxes[..., :2]).amax(-1)
+    classes = torch.where(side >= SMALLEST, classes, -1)
+    order = torch.where(classes >= 0, side, -1.0).topk(MAX_BOXES, 1).indices
+    return boxes.gather(1, order[..., None].expand(-1, -1, 4)), classes.gather(1, order)
+
+
+class Pool:
+    """A store of finished pictures on the device, renewed a little with every batch taken.
+
+    Rendering draws `fresh` scenes on one canvas at a time; the store mixes canvases and lets each
+    picture be seen about batch / fresh times.
+    """
+
+    def __init__(self, bank, draw, compose, final, batch, fresh, capacity, mosaics=0.1):
+        self.bank, self.draw, self.final, self.batch, self.fresh = bank, draw, final, batch, fresh
+        self.compose, self.sources = compose, int(batch * mosaics) * 4
+        self.host = torch.Generator().manual_seed(draw.generator.initial_seed() + 1)
+        self.slot, capacity = 0, capacity // fresh * fresh
+        self.pictures = torch.empty(capacity, 3, final, final, dtype=torch.uint8, device=bank.device)
+        self.boxes = torch.zeros(capacity, MAX_BOXES, 4, device=bank.device)
+        self.classes = torch.zeros(capacity, MAX_BOXES, dtype=torch.int64, device=bank.device)
+        self.renew()
+        while self.slot:
+            self.renew()
+
+    @torch.no_grad()
+    def renew(self):
+        sizes, weights = canvas_sizes(self.final)
+        canvas = sizes[int(torch.multinomial(torch.tensor(weights), 1, generator=self.host))]
+        picture, boxes, classes, content = scenes(self.bank, self.draw, self.fresh, canvas, self.final,
+                                                  self.compose)
+        picture, boxes = enlarge(picture, boxes, content, self.final)
+        here = slice(self.slot, self.slot + self.fresh)
+        self.pictures[here] = (picture * 255 + 0.5).byte()
+        self.boxes[here], self.classes[here] = pack(boxes, classes)
+        self.slot = here.stop % len(self.pictures)
+
+    @torch.no_grad()
+    def next(self, dtype=torch.float32):
+        """Pictures (B,3,S,S) in 0..1, channels last, boxes (B,M,4) in pixels, classes (B,M)."""
+        self.renew()
+        n = self.sources
+        chosen = torch.randperm(len(self.pictures), device=self.bank.device,
+                                generator=self.draw.generator)[:self.batch - n // 4 + n]
+        picture = self.pictures[chosen].to(dtype, memory_format=torch.channels_last) / 255
+        boxes, classes = self.boxes[chosen], self.classes[chosen]
+        if not n:
+            return picture, boxes, classes
+        tiles = mosaic(picture[-n:], boxes[-n:], classes[-n:])
+        tiles = (tiles[0], *pack(*tiles[1:]))
+        return tuple(torch.cat([whole[:-n], tile]) for whole, tile in
+                     zip((picture, boxes, classes), tiles, strict=True))

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trains one model for a given time: python -m codes.train --shape n6 --seconds 900 ...
+
+A stage is SIZE:BATCH:SHARE, e.g. 640:128:0.7 1280:32:0.3: the side of the square input, pictures a
+step and GPU, and the share of the whole time. Under torchrun every GPU makes its own pictures and
+the gradients are averaged.
+"""
+
+import argparse
+import copy
+import json
+import math
+import os
+import pathlib
+import time
+
+import numpy as np
+import torch
+import torch.distributed as dist
+
+from . import photos, scene
+from .batch import Pool
+from .loss import loss
+from .model import Yolo
+
+
+def parse():
+    p = argparse.ArgumentParser(description=__doc__)
+    p.add_argument("--shape", choices=("n", "n6"), default="n6")
+    p.add_argument("--patches", default="build/patches.npz", help="written by codes.data")
+    p.add_argument("--out", default="build/n6", help="folder of checkpoints and log")
+    p.add_argument("--seconds", type=float, default=900, help="whole training time, resumed parts included")
+    p.add_argument("--stages", nargs="+", default=["640:128:0.65", "1280:32:0.35"])
+    p.add_argument("--lr", type=float, default=2e-3)
+    p.add_argument("--weight-decay", type=float, default=0.02)
+    p.add_argument("--fresh", type=float, default=0.3, help="new pictures a step as a share of the batch")
+    p.add_argument("--pool", type=int, default=40, help="pictures kept, in batches")
+    p.add_argument("--save-every", type=float, default=30, help="seconds between checkpoints")
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--init", help="ema.pt of an earlier run to start from")
+    p.add_argument("--compile", action="store_true")
+    return p.parse_args()
+
+
+class Ema:
+    """Running mean of weights and buffers: the model that is kept."""
+
+    def __init__(self, net, decay=0.9995):
+        self.net, self.decay, self.steps = copy.deepcopy(net).eval(), decay, 0
+
+    @torch.no_grad()
+    def update(self, net):
+        self.steps += 1
+        d = self.decay * (1 - math.exp(-self.steps / 1000))
+        mine = [v for v in self.net.state_dict().values() if v.dtype.is_floating_point]
+        theirs = [v for v in net.state_dict().values() if v.dtype.is_floating_point]
+        torch._foreach_lerp_(mine, theirs, 1 - d)
+
+
+def optimizer(net, lr, weight_decay):
+    decayed = [p for p in net.parameters() if p.ndim > 1]
+    plain = [p for p in net.parameters() if p.ndim <= 1]
+    return torch.optim.AdamW([{"params": decayed, "weight_decay": weight_decay},
+                              {"params": plain, "weight_decay": 0.0}], lr=lr, betas=(0.9, 0.99))
+
+
+def share_gradients(net, world):
+    if world == 1:
+        return
+    grads = [p.grad for p in net.parameters()]
+    flat = torch._utils._flatten_dense_tensors(grads)
+    dist.all_reduce(flat)
+    flat /= world
+    for grad, mean in zip(grads, torch._utils._unflatten_dense_tensors(flat, grads), strict=True):
+        grad.copy_(mean)
+
+
+def stages(specs):
+    """[(size, batch, end of its share of the time)]"""
+    parsed = [(int(a), int(b), float(c)) for a, b, c in (s.split(":") for s in specs)]
+    total, ends = sum(s[2] for s in parsed), 0.0
+    out = []
+    for size, batch, share in parsed:
+        ends += share / total
+        out.append((size, batch, ends))
+    return out
+
+
+class Trainer:
+    def __init__(self, args):
+        self.args = args
+        self.rank, self.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+        cuda = torch.cuda.is_available()
+        self.device = torch.device(f"cuda:{int(os.environ.get('LOCAL_RANK', 0))}" if cuda else "cpu")
+        if cuda:
+            torch.cuda.set_device(self.device)
+            torch.backends.cudnn.benchmark = True
+            torch.set_float32_matmul_precision("high")
+        if self.world > 1:
+            dist.init_process_group("nccl" if cuda else "gloo")
+        torch.manual_seed(args.seed)
+        self.net = Yolo(args.shape).to(self.device, memory_format=torch.channels_last)
+        self.ema = Ema(self.net)
+        self.opt = optimizer(self.net, args.lr, args.weight_decay)
+        self.step, self.spent = 0, 0.0
+        self.out = pathlib.Path(args.out)
+        self.out.mkdir(parents=True, exist_ok=True)
+        self.resume()
+        draw = scene.Draw(self.device, args.seed * 1000 + self.rank + 17 * self.step)
+        rendered = dict(np.load(args.patches))
+        self.bank, self.draw = scene.Bank(rendered, photos.load(), self.device), draw
+        self.forward = torch.compile(self.net, dynamic=False) if args.compile else self.net
+        self.compose = scene.Composer(args.compile)
+
+    def resume(self):
+        path = self.out / "last.pt"
+        if not path.exists() and self.args.init:
+            saved = torch.load(self.args.init, map_location=self.device, weights_only=True)["ema"]
+            self.net.load_state_dict(saved)
+            self.ema.net.load_state_dict(saved)
+        if not path.exists():
+            return
+        saved = torch.load(path, map_location=self.device, weights_only=True)
+        self.net.load_state_dict(saved["net"])
+        self.ema.net.load_state_dict(saved["ema"])
+        self.opt.load_state_dict(saved["opt"])
+        self.step, self.spent, self.ema.steps = saved["step"], saved["spent"], saved["step"]
+
+    def save(self):
+        if self.rank:
+            return
+        state = {"net": self.net.state_dict(), "ema": self.ema.net.state_dict(),
+                 "opt": self.opt.state_dict(), "step": self.step, "spent": self.spent}
+        torch.save(state, self.out / "last.tmp")
+        os.replace(self.out / "last.tmp", self.out / "last.pt")
+        half = {k: v.half() if v.dtype.is_floating_point else v for k, v in state["ema"].items()}
+        torch.save({"shape": self.args.shape, "ema": half, "step": self.step}, self.out / "ema.tmp")
+        os.replace(self.out / "ema.tmp", self.out / "ema.pt")
+
+    def rate(self, progress):
+        warm = min(1.0, (self.step + 1) / 300)
+        return self.args.lr * warm * (0.01 + 0.99 * (1 + math.cos(math.pi * min(progress, 1))) / 2)
+
+    def train_step(self, pool, size, progress):
+        for group in self.opt.param_groups:
+            group["lr"] = self.rate(progress)
+        half = torch.bfloat16 if self.device.type == "cuda" else torch.float32
+        picture, boxes, classes = pool.next(half)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half == torch.bfloat16):
+            raws = self.forward(picture)
+        total, parts = loss(raws, self.net.anchors, self.net.strides, boxes, classes, size)
+        self.opt.zero_grad(set_to_none=True)
+        total.backward()
+        share_gradients(self.net, self.world)
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 10.0)
+        self.opt.step()
+        self.ema.update(self.net)
+        self.step += 1
+        return parts
+
+    def agree(self, value):
+        """The first process' clock, for all."""
+        if self.world == 1:
+            return value
+        t = torch.tensor([value], device=self.device, dtype=torch.float64)
+        dist.broadcast(t, 0)
+        return float(t)
+
+    def run_stage(self, size, batch, end):
+        args = self.args
+        pool = Pool(self.bank, self.draw, self.compose, size, batch, max(int(batch * args.fresh), 1),
+                    batch * args.pool)
+        mean, count, seen_at, saved_at = 0.0, 0, time.time(), time.time()
+        while self.spent < end * args.seconds:
+            start = time.time()
+            for _ in range(20):
+                mean = mean + self.train_step(pool, size, self.spent / args.seconds)
+                count += 1
+            if self.device.type == "cuda":
+                torch.cuda.synchronize()
+            self.spent = self.agree(self.spent + time.time() - start)
+            if time.time() - saved_at > args.save_every:
+                self.save()
+                saved_at = time.time()
+            if time.time() - seen_at > 10 and self.rank == 0:
+                self.report(size, batch, mean / count, count / (time.time() - seen_at))
+                mean, count, seen_at = 0.0, 0, time.time()
+        self.save()
+
+    def report(self, size, batch, parts, steps_a_second):
+        line = {"step": self.step, "spent": round(self.spent, 1), "size": size,
+                "pictures_a_second": round(steps_a_second * batch * self.world),
+                "box": round(float(parts[0]), 4), "obj": round(float(parts[1]), 5),
+                "cls": round(float(parts[2]), 4)}
+        with open(self.out / "log.jsonl", "a") as f:
+            f.write(json.dumps(line) + "\n")
+        print(self.args.shape, line, flush=True)
+
+    def run(self):
+        for size, batch, end in stages(self.args.stages):
+            if self.spent < end * self.args.seconds:
+                self.run_stage(size, batch, end)
+        self.save()
+        if self.world > 1:
+            dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    Trainer(parse()).run()
