@@ -131,3 +131,71 @@ def boxes(output, plan, family, classes, strides=(), conf=0.25, iou=0.45, max_de
     counts = {name: getattr(found, name) for name in ("candidates", "nonfinite", "overflow")}
     lib.sac_detections_free(c.byref(found))
     return items, counts
+
+
+class EngineOptions(c.Structure):
+    _fields_ = [("size", c.c_size_t), ("device", c.c_char_p), ("backend", c.c_char_p),
+                ("precision", c.c_int), ("mode", c.c_int), ("threads", c.c_int),
+                ("streams", c.c_int), ("cache_dir", c.c_char_p), ("cache_limit", c.c_uint64),
+                ("log", c.CFUNCTYPE(None, c.c_void_p, c.c_char_p)), ("log_user", c.c_void_p)]
+
+
+class Binding(c.Structure):
+    _fields_ = [("index", c.c_int32), ("name", c.c_char * 128), ("is_input", c.c_int),
+                ("dtype", c.c_int), ("ndim", c.c_int32), ("dims", c.c_int64 * 8),
+                ("count", c.c_int64), ("bytes", c.c_int64)]
+
+    @property
+    def shape(self):
+        return tuple(self.dims[:self.ndim])
+
+
+PRECISIONS = {"auto": 0, "fp32": 1, "bf16": 2, "fp16": 3}
+lib.sac_engine_where.restype = c.c_char_p
+lib.sac_engine_binding_count.restype = c.c_size_t
+
+
+class Engine:
+    """A network and one context of it."""
+
+    def __init__(self, path, precision="fp32", throughput=False, threads=0, streams=0, cache=""):
+        self.engine, self.context = c.c_void_p(), c.c_void_p()
+        options = EngineOptions()
+        lib.sac_engine_options_init_sized(c.byref(options), c.c_size_t(c.sizeof(options)))
+        options.precision, options.mode = PRECISIONS[precision], int(throughput)
+        options.threads, options.streams = threads, streams
+        options.cache_dir = None if cache is None else os.fsencode(cache)
+        check(lib.sac_engine_open(c.byref(self.engine), os.fsencode(path), c.byref(options)))
+        check(lib.sac_context_open(c.byref(self.context), self.engine))
+        self.bindings = [Binding() for _ in range(lib.sac_engine_binding_count(self.engine))]
+        for i, binding in enumerate(self.bindings):
+            check(lib.sac_engine_binding(self.engine, c.c_size_t(i), c.byref(binding)))
+        self.where = lib.sac_engine_where(self.engine).decode()
+        self.precision = list(PRECISIONS)[lib.sac_engine_precision(self.engine)]
+
+    def run(self, *inputs):
+        """Arrays in the order of the inputs → copies of the outputs."""
+        tensors = [tensor_of(array) for array in inputs]
+        for i, tensor in enumerate(tensors):
+            check(lib.sac_context_bind(self.context, c.c_size_t(i), c.byref(tensor)))
+        check(lib.sac_context_enqueue(self.context))
+        check(lib.sac_context_wait(self.context))
+        return [self.output(i) for i, b in enumerate(self.bindings) if not b.is_input]
+
+    def output(self, index):
+        tensor = Tensor()
+        check(lib.sac_context_tensor(self.context, c.c_size_t(index), c.byref(tensor)))
+        dtype = np.dtype({code: name for name, code in DTYPES.items()}[tensor.dtype])
+        shape = tuple(tensor.shape[:tensor.ndim])
+        size = int(np.prod(shape)) * dtype.itemsize
+        return np.frombuffer(c.string_at(tensor.data, size), dtype).reshape(shape).copy()
+
+    def close(self):
+        lib.sac_context_close(c.byref(self.context))
+        lib.sac_engine_close(c.byref(self.engine))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()

@@ -36,7 +36,8 @@ static int remove_folder(void **state)
 // Opens the tiny model of this seed with this cache folder and checks its numbers.
 static void open_and_check(const char *folder, uint64_t limit, int seed, sac_precision precision)
 {
-    const struct tiny_bytes model = tiny_model(&(struct tiny){.input = {1, 3, 12, 12}, .seed = seed});
+    const struct tiny_bytes model =
+        tiny_model(&(struct tiny){.input = {1, 3, 12, 12}, .seed = seed});
     struct sac_source source = source_of(&model);
     char hash[32];
     snprintf(hash, sizeof hash, "tiny-%d", seed);
@@ -73,7 +74,7 @@ static int list(char *path_out, size_t size, const char *folder)
 
 static void a_second_open_uses_the_entry(void **state)
 {
-    char path[512];
+    char path[1024];
     struct stat before, after;
     open_seed(*state, 1);
     assert_string_equal(log_text, "");
@@ -92,7 +93,7 @@ static void a_second_open_uses_the_entry(void **state)
 
 static void settings_have_entries_of_their_own(void **state)
 {
-    char path[512];
+    char path[1024];
     open_seed(*state, 1);
     open_seed(*state, 2);
     assert_int_equal(list(path, sizeof path, *state), 2);
@@ -109,6 +110,33 @@ static void settings_have_entries_of_their_own(void **state)
     assert_int_equal(sac__engine_open(&engine, &source, &options), 0);
     sac_engine_close(&engine);
     assert_int_equal(list(path, sizeof path, *state), 3);
+}
+
+// What "auto" found out is not found out again.
+static void the_chosen_precision_is_kept(void **state)
+{
+    char path[1024];
+    sac_precision first = SAC_PRECISION_AUTO;
+    const float scales[] = {1, 3000};
+    for (int i = 0; i < 4; i++) {
+        const struct tiny_bytes model = tiny_model(
+            &(struct tiny){.input = {1, 3, 32, 32}, .op = "Neg", .scale = scales[i / 2]});
+        struct sac_source source = source_of(&model);
+        source.hash = i / 2 ? "large" : "small";
+        sac_engine_options options = plain_options();
+        options.cache_dir = *state;
+        options.precision = SAC_PRECISION_AUTO;
+        sac_engine *engine;
+        assert_int_equal(sac__engine_open(&engine, &source, &options), 0);
+        if (i % 2) {
+            assert_int_equal(sac_engine_precision(engine), first);
+            assert_string_equal(log_text, "");
+        }
+        first = sac_engine_precision(engine);
+        sac_engine_close(&engine);
+        assert_int_equal(list(path, sizeof path, *state), 1 + i / 2);
+    }
+    assert_int_equal(first, SAC_PRECISION_FP32);
 }
 
 static size_t file_size(const char *path)
@@ -131,7 +159,7 @@ static void flip_byte(const char *path, long at)
 
 static void damage_is_found_wherever_it_is(void **state)
 {
-    char path[512];
+    char path[1024];
     open_seed(*state, 1);
     assert_int_equal(list(path, sizeof path, *state), 1);
     const size_t size = file_size(path);
@@ -150,7 +178,7 @@ static void damage_is_found_wherever_it_is(void **state)
 
 static void short_and_long_files_are_refused(void **state)
 {
-    char path[512];
+    char path[1024];
     open_seed(*state, 1);
     assert_int_equal(list(path, sizeof path, *state), 1);
     const long size = (long)file_size(path), sizes[] = {0, 1, 63, 64, 65, 130, size - 1, size + 1};
@@ -164,14 +192,14 @@ static void short_and_long_files_are_refused(void **state)
 
 static void another_models_entry_is_refused(void **state)
 {
-    char one[512], other[600];
+    char one[1024], other[1100];
     open_seed(*state, 1);
     assert_int_equal(list(one, sizeof one, *state), 1);
     snprintf(other, sizeof other, "%s.kept", one);
     assert_int_equal(rename(one, other), 0);
     open_seed(*state, 2);
     assert_int_equal(remove(one), -1); // seed 2 has another name
-    char second[512] = "";
+    char second[1024] = "";
     DIR *listing = opendir(*state);
     for (struct dirent *d; (d = readdir(listing));)
         if (strstr(d->d_name, ".blob") && !strstr(d->d_name, ".kept"))
@@ -186,7 +214,7 @@ static void another_models_entry_is_refused(void **state)
 
 static void links_and_folders_are_no_entries(void **state)
 {
-    char path[512], target[600];
+    char path[1024], target[1100];
     open_seed(*state, 1);
     assert_int_equal(list(path, sizeof path, *state), 1);
     snprintf(target, sizeof target, "%s.target", path);
@@ -202,7 +230,7 @@ static void links_and_folders_are_no_entries(void **state)
 
 static void the_oldest_entries_go_first(void **state)
 {
-    char path[512];
+    char path[1024];
     open_seed(*state, 1);
     assert_int_equal(list(path, sizeof path, *state), 1);
     const uint64_t limit = 2 * file_size(path) + file_size(path) / 2;
@@ -228,7 +256,7 @@ static void the_oldest_entries_go_first(void **state)
 
 static void other_files_are_left_alone(void **state)
 {
-    char path[512], stale[512];
+    char path[1024], stale[512];
     snprintf(path, sizeof path, "%s/notes.blob", (char *)*state);
     fclose(fopen(path, "w"));
     snprintf(stale, sizeof stale, "%s/openvino-dead.tmp", (char *)*state);
@@ -243,7 +271,7 @@ static void other_files_are_left_alone(void **state)
 
 static void an_unusable_folder_is_a_note(void **state)
 {
-    char file[512], below[600];
+    char file[512], below[1100];
     snprintf(file, sizeof file, "%s/file", (char *)*state);
     fclose(fopen(file, "w"));
     snprintf(below, sizeof below, "%s/sub/folder", file);
@@ -259,7 +287,7 @@ static void an_unusable_folder_is_a_note(void **state)
 
 static void the_users_folder_is_the_default(void **state)
 {
-    char path[512], folder[512];
+    char path[1024], folder[512];
     struct stat status;
     snprintf(folder, sizeof folder, "%s/deep/er", (char *)*state);
     setenv("XDG_CACHE_HOME", folder, 1);
@@ -286,7 +314,7 @@ static void the_users_folder_is_the_default(void **state)
 
 static void weights_in_other_files_are_not_cached(void **state)
 {
-    char path[512];
+    char path[1024];
     float weights[TINY_WEIGHTS];
     const struct tiny_bytes model =
         tiny_model(&(struct tiny){.input = {1, 3, 12, 12}, .external = "weights.bin"});
@@ -314,7 +342,7 @@ static void weights_in_other_files_are_not_cached(void **state)
 static void processes_share_the_folder(void **state)
 {
     enum { PROCESSES = 4 };
-    char path[512];
+    char path[1024];
     pid_t ids[PROCESSES];
     char *arguments[] = {(char *)(uintptr_t)program, "open", *state, NULL};
     for (int i = 0; i < PROCESSES; i++)
@@ -348,6 +376,7 @@ int main(int count, char **arguments)
     const struct CMUnitTest tests[] = {
         TEST(a_second_open_uses_the_entry),
         TEST(settings_have_entries_of_their_own),
+        TEST(the_chosen_precision_is_kept),
         TEST(damage_is_found_wherever_it_is),
         TEST(short_and_long_files_are_refused),
         TEST(another_models_entry_is_refused),

@@ -14,6 +14,7 @@ struct tiny {
     const char *external; ///< NULL, or the file beside the model that holds W
     int dtype;            ///< ONNX element type of X, W and Y; 0 = float
     int seed;             ///< of the weights
+    float scale;          ///< of the weights; 0 = 1
 };
 
 struct tiny_bytes {
@@ -105,7 +106,10 @@ static struct tiny_bytes tiny_tensor(const struct tiny *model, int dtype)
     float weights[TINY_WEIGHTS];
     double wide[TINY_WEIGHTS];
     tiny_weights(weights, model->seed);
-    for (int i = 0; i < TINY_WEIGHTS; i++) wide[i] = weights[i];
+    for (int i = 0; i < TINY_WEIGHTS; i++) {
+        weights[i] *= model->scale != 0 ? model->scale : 1;
+        wide[i] = weights[i];
+    }
     for (int i = 0; i < 4; i++) tiny_number(&tensor, 1, shape[i]);
     tiny_number(&tensor, 2, dtype);
     tiny_text(&tensor, 8, "W");

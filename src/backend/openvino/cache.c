@@ -74,11 +74,11 @@ static const char *find_folder(char *path_out, size_t size, const char *path)
     return length < (int)size ? NULL : "its path is too long";
 }
 
-void sac__openvino_cache_open(struct openvino_cache *cache_out, const char *path, const char *key,
-                              uint64_t limit, void (*log)(void *, const char *), void *log_user)
+void sac__openvino_cache_open(struct openvino_cache *cache_out, const char *path, uint64_t limit,
+                              void (*log)(void *, const char *), void *log_user)
 {
     *cache_out = (struct openvino_cache){
-        .folder = -1, .key = key, .limit = limit, .log = log, .log_user = log_user};
+        .folder = -1, .limit = limit, .log = log, .log_user = log_user};
     if (path && !*path)
         return;
     char folder[4096];
@@ -87,13 +87,17 @@ void sac__openvino_cache_open(struct openvino_cache *cache_out, const char *path
         sac__openvino_cache_log(cache_out, "not used: %s", why);
         return;
     }
-    const XXH128_hash_t hash = XXH3_128bits(key, strlen(key));
-    snprintf(cache_out->name, sizeof cache_out->name, PREFIX "%016llx%016llx" SUFFIX,
-             (unsigned long long)hash.high64, (unsigned long long)hash.low64);
     make_folder(folder);
     cache_out->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (cache_out->folder < 0)
         sac__openvino_cache_log(cache_out, "not used: %s: %s", folder, strerror(errno));
+}
+
+void sac__openvino_cache_select(struct openvino_cache *cache)
+{
+    const XXH128_hash_t hash = XXH3_128bits(cache->key, strlen(cache->key));
+    snprintf(cache->name, sizeof cache->name, PREFIX "%016llx%016llx" SUFFIX,
+             (unsigned long long)hash.high64, (unsigned long long)hash.low64);
 }
 
 void sac__openvino_cache_close(struct openvino_cache *cache)

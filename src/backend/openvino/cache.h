@@ -12,7 +12,7 @@
 struct openvino_cache {
     int folder; ///< file descriptor, -1: no cache
     char name[64];
-    const char *key; ///< borrowed
+    char key[1536];  ///< all that the entry depends on, as text
     uint64_t limit;  ///< bytes that all entries together may take
     void (*log)(void *user, const char *line);
     void *log_user;
@@ -27,8 +27,11 @@ struct openvino_blob {
 
 /// Opens (and makes, mode 0700) the folder: `path`, or where it is NULL $XDG_CACHE_HOME/saccade or
 /// ~/.cache/saccade; "" = no cache. Every field is set, folder to -1 when it cannot be used.
-void sac__openvino_cache_open(struct openvino_cache *cache_out, const char *path, const char *key,
-                              uint64_t limit, void (*log)(void *, const char *), void *log_user);
+void sac__openvino_cache_open(struct openvino_cache *cache_out, const char *path, uint64_t limit,
+                              void (*log)(void *, const char *), void *log_user);
+
+/// Names the entry that the functions below are about: call after writing `key`.
+void sac__openvino_cache_select(struct openvino_cache *cache);
 void sac__openvino_cache_close(struct openvino_cache *cache);
 
 /// Reads and verifies the entry; nonzero when blob_out holds it. A damaged or foreign file is

@@ -76,22 +76,19 @@ static int reshape(const ov_model_t *model, const struct sac_source *source)
     return error;
 }
 
-int sac__openvino_compile(ov_compiled_model_t **compiled_out, const ov_core_t *core,
-                          const struct sac_source *source)
+int sac__openvino_read(ov_model_t **model_out, const ov_core_t *core,
+                       const struct sac_source *source)
 {
-    ov_model_t *model = NULL;
-    int error = read_model(&model, core, source);
-    if (!error)
-        error = reshape(model, source);
-    if (!error) {
-        const ov_status_e status =
-            ov_core_compile_model_props(core, model, "CPU", 0, NULL, compiled_out);
-        if (status != OK)
-            error = sac__openvino_fail(SAC_EMODEL, status, "OpenVINO cannot compile it");
-    }
-    if (model)
-        ov_model_free(model);
-    return error;
+    const int error = read_model(model_out, core, source);
+    return error ? error : reshape(*model_out, source);
+}
+
+int sac__openvino_compile(ov_compiled_model_t **compiled_out, const ov_core_t *core,
+                          const ov_model_t *model)
+{
+    const ov_status_e status =
+        ov_core_compile_model_props(core, model, "CPU", 0, NULL, compiled_out);
+    return status == OK ? 0 : sac__openvino_fail(SAC_EMODEL, status, "OpenVINO cannot compile it");
 }
 
 int sac__openvino_import(ov_compiled_model_t **compiled_out, void **file_out, const ov_core_t *core,

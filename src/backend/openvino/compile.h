@@ -6,10 +6,14 @@
 #include "cache.h"
 #include "openvino.h"
 
-/// Reads the model, gives its first input the extents that are asked for, and compiles it.
-/// Errors: SAC_EMODEL, SAC_EINVAL, SAC_ENOMEM.
+/// Reads the model and gives its first input the extents that are asked for. Free model_out also
+/// after a failure. Errors: SAC_EMODEL, SAC_EINVAL, SAC_ENOMEM.
+int sac__openvino_read(ov_model_t **model_out, const ov_core_t *core,
+                       const struct sac_source *source);
+
+/// Compiles the model as the core is configured. Errors: SAC_EMODEL, SAC_ENOMEM.
 int sac__openvino_compile(ov_compiled_model_t **compiled_out, const ov_core_t *core,
-                          const struct sac_source *source);
+                          const ov_model_t *model);
 
 /// Nonzero when the cache had the network. An entry that OpenVINO refuses is removed. The network
 /// reads its weights from *file_out as long as it lives: free that after it.

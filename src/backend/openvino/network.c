@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agree.h"
 #include "compile.h"
 
 enum { CACHE_LIMIT = 1 << 30 }; // bytes, where the options leave it open
@@ -40,44 +41,107 @@ static int configure(const ov_core_t *core, const sac_engine_options *options,
     return status == OK ? 0 : sac__openvino_fail(SAC_EINVAL, status, "engine options");
 }
 
-// All that the compiled network may depend on.
-static void write_key(char *key_out, size_t size, const struct sac_source *source,
-                      const sac_engine_options *options, sac_precision precision,
-                      const struct openvino_processor *processor)
+// What an open works with.
+struct opening {
+    struct openvino_network *network;
+    const struct sac_source *source;
+    const sac_engine_options *options;
+    struct openvino_processor processor;
+    struct openvino_cache cache;
+};
+
+// Chooses the cache's entry: all that the compiled network may depend on.
+static void select_entry(struct opening *opening, sac_precision precision)
 {
+    const struct sac_source *source = opening->source;
+    const sac_engine_options *options = opening->options;
+    const struct openvino_processor *processor = &opening->processor;
     char version[128], shape[SAC_MAX_DIMS * 24] = "";
     sac__openvino_version(version, sizeof version);
     for (int i = 0, at = 0; i < source->input_ndim; i++)
         at += snprintf(shape + at, sizeof shape - (size_t)at, "%lld ",
                        (long long)source->input_shape[i]);
-    snprintf(key_out, size,
-             "model %s\ninput %s\nprecision %s\nmode %d threads %d streams %d\nopenvino %s\n"
+    snprintf(opening->cache.key, sizeof opening->cache.key,
+             "model %s\ninput %s\nprecision %s%s\nmode %d threads %d streams %d\nopenvino %s\n"
              "processor %s, %s, %s, %d\n",
-             source->hash, shape, sac__openvino_precision_name(precision), (int)options->mode,
+             source->hash, shape, sac__openvino_precision_name(precision),
+             options->precision == SAC_PRECISION_AUTO ? ", chosen" : "", (int)options->mode,
              options->threads, options->streams, version, processor->name, processor->isa,
              processor->capabilities, processor->threads);
+    sac__openvino_cache_select(&opening->cache);
 }
 
-static int compile(struct openvino_network *network, const struct sac_source *source,
-                   const sac_engine_options *options, sac_precision precision,
-                   const struct openvino_processor *processor)
+static int import(struct opening *opening, sac_precision precision, int *error)
 {
-    char key[1536];
-    write_key(key, sizeof key, source, options, precision, processor);
-    // The hash does not cover weights in other files, which may change under an unchanged model.
-    const char *folder = source->self_contained ? options->cache_dir : "";
-    struct openvino_cache cache;
-    sac__openvino_cache_open(&cache, folder, key,
-                             options->cache_limit ? options->cache_limit : CACHE_LIMIT,
-                             options->log, options->log_user);
-    int error = 0;
-    if (!sac__openvino_import(&network->compiled, &network->cached, network->core, &cache)) {
-        error = sac__openvino_compile(&network->compiled, network->core, source);
-        if (!error)
-            sac__openvino_export(&cache, network->compiled);
+    struct openvino_network *network = opening->network;
+    select_entry(opening, precision);
+    *error = configure(network->core, opening->options, precision);
+    return !*error && sac__openvino_import(&network->compiled, &network->cached, network->core,
+                                           &opening->cache);
+}
+
+static int compile(struct opening *opening, const ov_model_t *model, sac_precision precision,
+                   ov_compiled_model_t **compiled_out)
+{
+    const int error = configure(opening->network->core, opening->options, precision);
+    return error ? error
+                 : sac__openvino_compile(compiled_out, opening->network->core, model);
+}
+
+// Compiles in bf16 too and keeps that where it gives the same. A network that does not compile or
+// run in bf16 stays in fp32.
+static void try_bf16(struct opening *opening, const ov_model_t *model, sac_precision *precision)
+{
+    ov_compiled_model_t **exact = &opening->network->compiled, *fast = NULL;
+    char line[160];
+    double agreement = 0;
+    if (compile(opening, model, SAC_PRECISION_BF16, &fast) == 0)
+        agreement = sac__openvino_agreement(*exact, fast);
+    if (sac__openvino_agrees(agreement)) {
+        ov_compiled_model_free(*exact);
+        *exact = fast;
+        *precision = SAC_PRECISION_BF16;
+        return;
     }
-    sac__openvino_cache_close(&cache);
-    return error;
+    ov_compiled_model_free(fast);
+    *precision = SAC_PRECISION_FP32;
+    snprintf(line, sizeof line, "precision auto: fp32, since bf16 keeps only %.1f %% of this "
+             "model's output values close", 100 * agreement);
+    if (opening->options->log)
+        opening->options->log(opening->options->log_user, line);
+}
+
+static int compile_anew(struct opening *opening, int try_low, sac_precision *precision)
+{
+    ov_model_t *model = NULL;
+    int error = sac__openvino_read(&model, opening->network->core, opening->source);
+    if (!error)
+        error = compile(opening, model, try_low ? SAC_PRECISION_FP32 : *precision,
+                        &opening->network->compiled);
+    if (!error && try_low)
+        try_bf16(opening, model, precision);
+    ov_model_free(model);
+    if (error)
+        return error;
+    select_entry(opening, *precision);
+    sac__openvino_export(&opening->cache, opening->network->compiled);
+    return 0;
+}
+
+// Writes the precision that the network runs in. "auto" has left its choice in the cache, as an
+// entry under one precision or the other.
+static int find_network(struct opening *opening, sac_precision *precision)
+{
+    const int try_low =
+        opening->options->precision == SAC_PRECISION_AUTO && *precision == SAC_PRECISION_BF16;
+    int error = 0;
+    if (import(opening, *precision, &error) || error)
+        return error;
+    if (try_low && (import(opening, SAC_PRECISION_FP32, &error) || error)) {
+        *precision = SAC_PRECISION_FP32;
+        return error;
+    }
+    return compile_anew(opening, try_low, precision);
 }
 
 static int ask_number(const struct openvino_network *network, const char *key)
@@ -110,25 +174,30 @@ static void describe(struct openvino_network *network, struct sac_engine_facts *
         facts_out->parallel = ask_number(network, ov_property_key_optimal_number_of_infer_requests);
 }
 
-static int open_network(struct openvino_network *network, struct sac_engine_facts *facts_out,
-                        const struct sac_source *source, const sac_engine_options *options)
+static int open_network(struct opening *opening, struct sac_engine_facts *facts_out)
 {
-    struct openvino_processor processor;
+    struct openvino_network *network = opening->network;
+    const struct sac_source *source = opening->source;
+    const sac_engine_options *options = opening->options;
     sac_precision precision = SAC_PRECISION_FP32;
     const ov_status_e status = ov_core_create(&network->core);
     if (status != OK)
         return sac__openvino_fail(SAC_EDEVICE, status, "OpenVINO");
-    int error = sac__openvino_processor(&processor, network->core);
+    int error = sac__openvino_processor(&opening->processor, network->core);
     if (!error)
-        error = sac__openvino_precision(&precision, options->precision, &processor);
-    if (!error)
-        error = configure(network->core, options, precision);
-    if (!error)
-        error = compile(network, source, options, precision, &processor);
+        error = sac__openvino_precision(&precision, options->precision, &opening->processor);
+    if (error)
+        return error;
+    // The hash does not cover weights in other files, which may change under an unchanged model.
+    sac__openvino_cache_open(&opening->cache, source->self_contained ? options->cache_dir : "",
+                             options->cache_limit ? options->cache_limit : CACHE_LIMIT,
+                             options->log, options->log_user);
+    error = find_network(opening, &precision);
+    sac__openvino_cache_close(&opening->cache);
     if (!error)
         error = sac__openvino_bindings(network);
     if (!error)
-        describe(network, facts_out, &processor, options, precision);
+        describe(network, facts_out, &opening->processor, options, precision);
     return error;
 }
 
@@ -138,7 +207,8 @@ int sac__openvino_open(void **state_out, struct sac_engine_facts *facts_out,
     struct openvino_network *network = calloc(1, sizeof *network);
     if (!network)
         return FAIL(SAC_ENOMEM, "no memory for a network");
-    const int error = open_network(network, facts_out, source, options);
+    struct opening opening = {.network = network, .source = source, .options = options};
+    const int error = open_network(&opening, facts_out);
     if (error)
         sac__openvino_close(network);
     else
