@@ -5,12 +5,14 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "message.h"
 
-static volatile sig_atomic_t seen;
+// Lock-free, so it may be set in a signal handler.
+static atomic_int seen;
 // A byte in this pipe, never read, wakes every thread that waits for input.
 static int wake[2] = {-1, -1};
 
@@ -18,8 +20,8 @@ static void on_signal(int number)
 {
     int kept = errno;
     (void)number;
-    seen = 1;
-    if (write(wake[1], "", 1) < 0) seen = 1; // nothing else can be done here
+    atomic_store(&seen, 1);
+    if (write(wake[1], "", 1) < 0) errno = kept; // nothing else can be done here
     errno = kept;
 }
 
@@ -38,15 +40,15 @@ int interrupt_install(void)
 
 int interrupt_seen(void)
 {
-    return seen != 0;
+    return atomic_load(&seen);
 }
 
 ssize_t interrupt_read(int fd, void *bytes, size_t size)
 {
     struct pollfd waits[2] = {{.fd = fd, .events = POLLIN}, {.fd = wake[0], .events = POLLIN}};
-    while (!seen) {
+    while (!atomic_load(&seen)) {
         if (poll(waits, wake[0] < 0 ? 1 : 2, -1) < 0 && errno != EINTR) return -1;
-        if (seen) break;
+        if (atomic_load(&seen)) break;
         if (!waits[0].revents) continue;
         ssize_t n = read(fd, bytes, size);
         if (n >= 0 || (errno != EINTR && errno != EAGAIN)) return n;
