@@ -110,7 +110,8 @@ def light(picture, rng, x, y):
 def ground(name, width, height, tiles=1):
     picture = getattr(skimage.data, name)()
     picture = picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, 2)
-    picture = np.tile(picture, (tiles, tiles, 1))
+    more = (0, (tiles - 1) * picture.shape[0])
+    picture = np.pad(picture, (more, more, (0, 0)), "symmetric")
     return cv2.resize(picture, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.float32)
 
 
