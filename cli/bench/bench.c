@@ -112,7 +112,8 @@ static int run(struct bench *bench)
     if (code) return code;
     if (interrupt_install()) return fail(CLI_FAILED);
     code = bench_pictures_take(&bench->pictures, bench->options, bench->first);
-    if (code) return code == CLI_USAGE ? usage_fail(verb_find("bench"), message_last()) : fail(code);
+    if (code) return code == CLI_USAGE ? usage_fail(verb_find("bench"), message_last())
+                                 : fail(code);
     if (only != RATE) code = measure(bench, SAC_MODE_LATENCY);
     if (!code && only != LATENCY) code = measure(bench, SAC_MODE_THROUGHPUT);
     return code ? code : report(bench);
