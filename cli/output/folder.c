@@ -23,7 +23,8 @@ int folder_sink_open(struct sink **sink_out, const char *target, const struct si
         free(folder);
         return message_set("out of memory");
     }
-    *sink = (struct sink){folder, *options};
+    sink->folder = folder;
+    sink->options = *options;
     *sink_out = sink;
     return 0;
 }
