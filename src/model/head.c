@@ -251,7 +251,7 @@ static int force_output(sac_head *head, const struct facts *facts, sac_head_fami
 static int force_layout(sac_head *head_out, size_t *output_out, const struct facts *facts,
                         const char *layout)
 {
-    sac_head_family family;
+    sac_head_family family = SAC_HEAD_V5;
     int error = find_layout(&family, layout);
     if (error) return error;
     for (size_t i = 0; i < facts->count; i++) {

@@ -184,7 +184,7 @@ static int at_string(struct parser *p, int *raw_out)
 
 static int parse_string(struct parser *p, int raw)
 {
-    size_t node;
+    size_t node = 0;
     int error = add_node(p, SAC__STRING, &node);
     if (error) return error;
     p->out->nodes[node].text = p->text;
@@ -270,7 +270,7 @@ static int parse_number(struct parser *p)
     int is_float = base == 10 && parse_fraction(p, &real, &digits);
     if (!digits) return fail_at(p, p->at, "expected a digit");
     if (overflow && !is_float) return fail_at(p, start, "this number is too large: it stands");
-    size_t node;
+    size_t node = 0;
     int error = add_node(p, is_float ? SAC__FLOAT : SAC__INT, &node);
     if (error) return error;
     p->out->nodes[node].integer = is_float ? 0 : negative ? -integer : integer;
@@ -292,7 +292,7 @@ static int parse_word(struct parser *p)
         enum sac__literal_kind kind;
         int value;
     } words[] = {{"None", SAC__NONE, 0}, {"True", SAC__BOOL, 1}, {"False", SAC__BOOL, 0}};
-    size_t start = p->at, node;
+    size_t start = p->at, node = 0;
     while (is_word(peek(p)))
         p->at++;
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
@@ -345,7 +345,7 @@ static int parse_elements(struct parser *p, size_t node, char close)
 
 static int parse_container(struct parser *p, char close)
 {
-    size_t node;
+    size_t node = 0;
     if (p->depth == DEPTH_MAX) return fail_at(p, p->at, "nested too deeply");
     int error = add_node(p, close == '}' ? SAC__DICT : SAC__LIST, &node);
     if (error) return error;

@@ -71,6 +71,12 @@ def rows_of(net, levels, each=1):
     return sum(each * net.extent(x, 2) * net.extent(x, 3) for x in levels)
 
 
+def at_most(net, levels, count):
+    """count, or fewer where there are fewer cells."""
+    rows = rows_of(net, levels)
+    return count if rows == "anchors" else min(count, rows)
+
+
 def batch_of(net):
     return "batch" if net.dynamic[0] else net.shape[0]
 
@@ -209,6 +215,7 @@ def end2end(net, levels, strides, classes, rate=0.012, most=300, light=False):
     boxes = net.node("Transpose", [boxes], perm=[0, 2, 1])
     scores = net.node("Transpose", [scores], perm=[0, 2, 1])
     best = net.reduce_max(scores, 2)
+    most = at_most(net, levels, most)
     _, places = net.node("TopK", [best, net.integers(most)], 2, axis=1)
     places = net.unsqueeze(places, 2)
     chosen = [net.node("GatherElements", [values, tile(net, places, width)], axis=1)
@@ -231,18 +238,20 @@ def with_nms(net, levels, strides, classes, rate=0.012, most=300):
     """As an export with nms=True: non-maximum suppression in the graph, padded to `most` rows."""
     boxes, scores = v8_decode(net, levels, strides, classes, rate, False, corners=True)
     boxes = net.node("Transpose", [boxes], perm=[0, 2, 1])
-    pictures = [suppressed(net, boxes, scores, picture, most) for picture in range(net.shape[0])]
+    best = at_most(net, levels, 4 * most)
+    pictures = [suppressed(net, boxes, scores, picture, best, most)
+                for picture in range(net.shape[0])]
     net.concat(pictures, 0)
     return [(net.name_output("output0"), (net.shape[0], most, 6))]
 
 
-def suppressed(net, boxes, scores, picture, most):
+def suppressed(net, boxes, scores, picture, candidates, most):
     """(1,most,6) of one picture."""
     boxes = net.slice(boxes, picture, picture + 1, 0)
     scores = net.slice(scores, picture, picture + 1, 0)
     best = net.squeeze(net.reduce_max(scores, 1), 0)
     class_id = net.squeeze(net.node("ArgMax", [scores], axis=1, keepdims=0), 0)
-    best, order = net.node("TopK", [best, net.integers(4 * most)], 2, axis=0)
+    best, order = net.node("TopK", [best, net.integers(candidates)], 2, axis=0)
     boxes = net.node("Gather", [net.squeeze(boxes, 0), order], axis=0)
     kind = 10 if net.dtype == np.float16 else 1
     class_id = net.node("Cast", [net.node("Gather", [class_id, order], axis=0)], to=kind)

@@ -62,21 +62,26 @@ def sigmoid(x):
 
 
 def convolve(x, weight, stride, pad, groups):
-    """(N,C,H,W) with (O,C/groups,k,k): one matrix product a kernel tap, or for depthwise one sum."""
+    """(N,C,H,W) with (O,C/groups,k,k): one matrix product, or for depthwise a sum over the taps."""
     count, channels, height, width = x.shape
     out_channels, _, kernel, _ = weight.shape
-    x = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+    if pad:
+        x = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
     oh, ow = (height + 2 * pad - kernel) // stride + 1, (width + 2 * pad - kernel) // stride + 1
-    out = np.zeros((count, out_channels, oh * ow), np.float32)
-    for i in range(kernel):
-        for j in range(kernel):
-            tap = x[:, :, i : i + stride * oh : stride, j : j + stride * ow : stride]
-            tap = tap.reshape(count, channels, -1)
-            if groups == 1:
-                out += weight[:, :, i, j] @ tap
-            else:
-                out += np.repeat(tap, out_channels // groups, 1) * weight[:, :1, i, j]
-    return out.reshape(count, out_channels, oh, ow)
+    x = x.transpose(1, 0, 2, 3)
+    places = [(i, j, x[:, :, i : i + stride * oh : stride, j : j + stride * ow : stride])
+              for i in range(kernel) for j in range(kernel)]
+    if groups == 1:
+        columns = np.empty((kernel * kernel, channels, count, oh, ow), np.float32)
+        for column, (_, _, tap) in zip(columns, places):
+            column[...] = tap
+        flat = weight.transpose(0, 2, 3, 1).reshape(out_channels, -1)
+        out = flat @ columns.reshape(kernel * kernel * channels, -1)
+    else:
+        times = out_channels // groups
+        out = sum(np.repeat(tap, times, 0) * weight[:, :1, i, j, None, None]
+                  for i, j, tap in places)
+    return out.reshape(out_channels, count, oh, ow).transpose(1, 0, 2, 3)
 
 
 class Net:
@@ -233,7 +238,8 @@ class Net:
 
     def upsample(self, x):
         scales = self.constant(np.array([1, 1, 2, 2], np.float32))
-        name = self.node("Resize", [x.name, "", scales], mode="nearest", nearest_mode="floor",
+        region = self.constant(np.zeros(0, np.float32)) if self.opset < 13 else ""
+        name = self.node("Resize", [x.name, region, scales], mode="nearest", nearest_mode="floor",
                          coordinate_transformation_mode="asymmetric")
         return Value(name, x.value.repeat(2, 2).repeat(2, 3))
 
