@@ -52,7 +52,7 @@ enum { SAC__RANK = 8, SAC__NONE = -1 };
     X(MATMUL, "MatMul", infer_matmul, eval_never)                                                        \
     X(SILU, "SiLU", infer_same, eval_unary)                                                        \
     X(POOLS, "(pyramid of pools)", infer_same, eval_never)                                               \
-    X(ATTENTION, "(attention)", infer_same, NULL)
+    X(ATTENTION, "(attention)", infer_same, eval_never)
 
 #define SAC__OP_ENUM(name, onnx, infer, eval) SAC__OP_##name,
 enum sac__op { SAC__OPS(SAC__OP_ENUM) SAC__OP_COUNT };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Convolutions of the reference: blocks of 4 pixels by 8 output channels, which a compiler keeps in
-// registers; sums in the order row, column, channel.
+// registers.
 #include "plan.h"
 
 #include <stdlib.h>
@@ -37,12 +37,16 @@ static const float *tap(const struct conv *c, int64_t p, int64_t r, int64_t s)
            ((n * c->in->height + y) * c->in->width + x) * c->in->pitch;
 }
 
+/// Adds one tap. Its own sum comes first, so that rounding errors stay small.
 static void multiply(float sums[PIXELS][OUTS], const float *const from[PIXELS], const float *weights,
                      int64_t channels)
 {
+    float part[PIXELS][OUTS] = {{0}};
     for (int64_t i = 0; i < channels; i++, weights += OUTS)
         for (int p = 0; p < PIXELS; p++)
-            for (int k = 0; k < OUTS; k++) sums[p][k] += from[p][i] * weights[k];
+            for (int k = 0; k < OUTS; k++) part[p][k] += from[p][i] * weights[k];
+    for (int p = 0; p < PIXELS; p++)
+        for (int k = 0; k < OUTS; k++) sums[p][k] += part[p][k];
 }
 
 /// The element of a view that belongs to output pixel p and channel k; `shrink` 2: at half the size.
