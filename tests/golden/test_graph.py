@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The graph compiler's plan, run by its plain C reference, against ONNX Runtime on the same file: the
+raw maps that the head reads, and the rows that it makes of them."""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import helper, numpy_helper
+
+TESTS = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(TESTS / "models"))
+
+import blocks
+import generate
+import heads
+from generate import Spec, model_path
+from net import Net, Value
+
+BUILD = pathlib.Path(os.environ.get("SACCADE_BUILD", TESTS.parent / "build/release"))
+TOOL = BUILD / "bin/graph_tool"
+MOST_ERROR = 1e-10  # normalised mean square error of a tensor, float against float
+
+
+def tool(*arguments):
+    return subprocess.run([TOOL, *map(str, arguments)], capture_output=True, text=True)
+
+
+def normalised_error(got, expected):
+    got, expected = got.astype(np.float64), expected.astype(np.float64)
+    return np.mean((got - expected) ** 2) / np.mean((expected - expected.mean()) ** 2)
+
+
+def in_float(model):
+    """The same network with every half made a float, so that the runtime rounds as little as we."""
+    for tensor in model.graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT16:
+            values = numpy_helper.to_array(tensor).astype(np.float32)
+            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    for info in [*model.graph.input, *model.graph.output]:
+        info.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            if node.op_type == "Cast" and attribute.i == onnx.TensorProto.FLOAT16:
+                attribute.i = onnx.TensorProto.FLOAT
+    return model
+
+
+def runtime(path, names, picture):
+    """Values of the first output and of inner tensors."""
+    model = in_float(onnx.load(path))
+    first = model.graph.output[0].name
+    for name in names:
+        model.graph.output.append(helper.make_empty_tensor_value_info(name))
+    session = onnxruntime.InferenceSession(model.SerializeToString(),
+                                           providers=["CPUExecutionProvider"])
+    return session.run([first, *names], {model.graph.input[0].name: picture})
+
+
+def check(path, shape, folder, most=MOST_ERROR):
+    picture = np.random.default_rng(list(shape)).random((shape[0], 3, *shape[1:]), np.float32)
+    picture.tofile(folder / "input.f32")
+    done = tool("run", path, *shape, folder)
+    assert done.returncode == 0, done.stderr
+    raw = [line.split() for line in done.stdout.splitlines()]
+    assert raw
+    expected = runtime(path, [name for _, name, *_ in raw], picture)
+    files = ["rows.f32"] + [f"raw{number}.f32" for number, *_ in raw]
+    for file, values in zip(files, expected):
+        got = np.fromfile(folder / file, np.float32).reshape(values.shape)
+        assert normalised_error(got, values) <= most, file
+
+
+ALL_AXES = ("batch", "height", "width")
+FAMILIES = [Spec("v5n", (128, 192)), Spec("v5s", (128, 192), dynamic=ALL_AXES),
+            Spec("v5s6", (128, 192), 5, dynamic=ALL_AXES), Spec("v8n", (128, 192)),
+            Spec("11n", (128, 192)), Spec("11s", (128, 192), 1)]
+
+
+@pytest.mark.parametrize("spec", [s for s in FAMILIES if s.arch in generate.ARCHS],
+                         ids=lambda s: s.arch)
+def test_families(spec, tmp_path):
+    check(model_path(spec), (1, *spec.size), tmp_path)
+
+
+@pytest.mark.parametrize("arch", [a for a in ["v5n", "v8n", "11n"] if a in generate.ARCHS])
+@pytest.mark.parametrize("shape", [(1, 64, 64), (2, 96, 160), (3, 160, 96)])
+def test_dynamic_shapes(arch, shape, tmp_path):
+    check(model_path(Spec(arch, (128, 128), 5, dynamic=ALL_AXES)), shape, tmp_path)
+
+
+@pytest.mark.parametrize("arch,more", [
+    ("v5n", {"half": True}), ("v5n", {"opset": 13}), ("v5n", {"batch": 2}), ("v5n", {"classes": 83}),
+    ("v8n", {"half": True}), ("v8n", {"opset": 18}), ("v8n", {"dynamic": ("batch",)}),
+    ("v8n", {"classes": 64})], ids=str)
+def test_exports(arch, more, tmp_path):
+    spec = Spec(arch, (96, 96), **{"classes": 3, **more})
+    check(model_path(spec), (spec.batch, 96, 96), tmp_path)
+
+
+def test_raw_maps_beside_the_rows(tmp_path):
+    check(model_path(Spec("v5n", (64, 64), 3, raw_maps=True)), (1, 64, 64), tmp_path)
+
+
+def test_weights_behind_a_cast(tmp_path):
+    """Weights stored in half, widened by the graph itself."""
+    model = onnx.load(model_path(Spec("v5n", (96, 96), 4)))
+    casts = []
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.ndim != 4:
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), name + "_half"))
+        casts.append(helper.make_node("Cast", [name + "_half"], [name], to=onnx.TensorProto.FLOAT))
+    for node in reversed(casts):
+        model.graph.node.insert(0, node)
+    path = tmp_path / "half.onnx"
+    onnx.save(model, path)
+    check(path, (1, 96, 96), tmp_path)
+
+
+def test_default_models(tmp_path):
+    paths = sorted((TESTS.parent / "models").glob("*.onnx"))
+    if not paths:
+        pytest.skip("no default model in this tree")
+    for path in paths:
+        check(path, (1, 192, 160), tmp_path)
+
+
+# Networks that the families do not contain, over a v5 or v8 head
+
+def relu(net, x):
+    return Value(net.node("Relu", [x.name]), np.maximum(x.value, 0))
+
+
+def leaky(net, x):
+    return Value(net.node("LeakyRelu", [x.name], alpha=0.1), np.where(x.value > 0, x.value, x.value / 10))
+
+
+def gate(net, x):
+    return Value(net.node("Sigmoid", [x.name]), 1 / (1 + np.exp(-x.value)))
+
+
+def activations(net, x):
+    x = relu(net, net.conv(x, 16, 3, 2, act=None))
+    x = leaky(net, net.conv(x, 24, 3, 2, act=None))
+    x = gate(net, net.conv(x, 16, 1, act=None))
+    a = relu(net, x)  # after no convolution
+    return net.conv(net.add(a, leaky(net, a)), 32, 3, 2)
+
+
+def odd_channels(net, x):
+    """Parts that do not start at multiples of 8 are copied."""
+    x = net.conv(x, 20, 3, 2)
+    a, b = net.conv(x, 12, 3, 2), net.conv(x, 13, 3, 2)
+    return net.conv(net.cat([a, b, a]), 32, 3, 2)
+
+
+def shared_parts(net, x):
+    """A tensor in two concatenations, and twice in one."""
+    x = net.conv(x, 16, 3, 4)
+    a, b = net.conv(x, 8), net.conv(x, 16, 3)
+    both = net.cat([a, b, a])
+    return net.conv(net.cat([both, net.conv(both, 8), a]), 32, 3, 2)
+
+
+def sliced_split(net, x):
+    """A split written as two slices, as exports of dynamic shapes do."""
+    x = net.conv(net.conv(x, 16, 3, 4), 32)
+    parts = [Value(net.slice(x.name, at, at + 16, 1), x.value[:, at:at + 16]) for at in (0, 16)]
+    y = net.add(parts[1], net.conv(parts[1], 16, 3))
+    return net.conv(net.cat([*parts, y]), 32, 3, 2)
+
+
+def plain_upsample(net, x):
+    """The upsampled map meets a 3×3 convolution, which does not commute with it."""
+    x = net.conv(x, 16, 3, 4)
+    up = net.upsample(net.conv(x, 16, 3, 2))
+    return net.conv(net.cat([up, x]), 32, 3, 2)
+
+
+def two_readers_of_upsample(net, x):
+    x = net.conv(x, 16, 3, 4)
+    up = net.upsample(net.conv(x, 16, 3, 2))
+    both = net.cat([x, up, net.conv(x, 8)])
+    a, b = net.conv(both, 16), net.conv(both, 24, act=None)
+    return net.conv(net.cat([a, relu(net, b), up]), 32, 3, 2)
+
+
+def pools(net, x):
+    """Parallel pools of 5, 9 and 13; a pool with a stride; a depthwise convolution with one."""
+    x = net.conv(x, 16, 3, 2)
+    x = net.cat([x] + [net.pool(x, k) for k in (5, 9, 13)])
+    name = net.node("MaxPool", [x.name], kernel_shape=[2, 2], strides=[2, 2])
+    value = x.value.reshape(*x.value.shape[:2], x.value.shape[2] // 2, 2, -1, 2).max((3, 5))
+    x = Value(name, value)
+    return net.conv(net.conv(x, 64, 5, 2, groups=64), 32)
+
+
+def stem_without_padding(net, x):
+    x = net.conv(x, 16, 2, 2, pad=0)
+    return net.conv(net.conv(x, 16, 5, 2), 32, 7, 2)
+
+
+def unfolded_stem(net, x):
+    """Stride 1 over the picture, and a second reader of it."""
+    return net.conv(net.cat([net.conv(x, 16, 3, 8), net.conv(net.conv(x, 8, 3), 16, 3, 8)]), 32)
+
+
+TRUNKS = [activations, odd_channels, shared_parts, sliced_split, plain_upsample,
+          two_readers_of_upsample, pools, stem_without_padding, unfolded_stem]
+
+
+def save_net(trunk, head, folder, size=64, **options):
+    """A network of one or two levels of stride 8 (and 16)."""
+    net = Net((1, 3, size, size), calibration=size, **options)
+    first = trunk(net, net.image)
+    levels = [first, net.conv(first, 32, 3, 2)]
+    outputs = head(net, levels)
+    path = folder / "net.onnx"
+    onnx.save(net.model([("images", net.dtype, (1, 3, size, size))],
+                        [(n, net.dtype, s) for n, s in outputs], {}), path)
+    return path
+
+
+def v8_head(net, levels):
+    return heads.v8(net, levels, [8, 16], 3)
+
+
+@pytest.mark.parametrize("trunk", TRUNKS, ids=lambda t: t.__name__)
+def test_other_networks(trunk, tmp_path):
+    check(save_net(trunk, v8_head, tmp_path), (1, 64, 64), tmp_path)
+
+
+# Decode tails as other versions of the exporters write them
+
+def separate_towers(net, levels):
+    """All distances in one tensor, all scores in another (ultralytics 8.4)."""
+    towers = list(heads.v8_towers(net, levels, 5, 0.01, True))
+    box, scores = (net.concat([net.reshape(pair[part].name, 1, channels, -1) for pair in towers], 2)
+                   for part, channels in ((0, 64), (1, 5)))
+    near, far = net.split_names(heads.distances(net, box, 1), [2, 2], 1)
+    centres, pixels = heads.cells(net, [pair[0] for pair in towers], [8, 16])
+    first, last = net.node("Sub", [centres, near]), net.node("Add", [centres, far])
+    middle = net.node("Div", [net.node("Add", [first, last]), net.real(2)])
+    boxes = net.concat([middle, net.node("Sub", [last, first])], 1)
+    net.concat([net.node("Mul", [boxes, pixels]), net.node("Sigmoid", [scores])], 1)
+    return [(net.name_output("output0"), (1, 9, 80))]
+
+
+def v5_by_slices(net, levels):
+    """y[..., 0:2]·2 - 0.5 + grid: slices instead of splits (yolov5 6, v7)."""
+    rows = []
+    for x, stride, anchors in zip(levels, (8, 16), heads.ANCHORS[3]):
+        x = heads.v5_logits(net, x, 2, 0.01, heads.priors(net, 2))
+        ny, nx = x.value.shape[2:]
+        y = net.node("Transpose", [net.reshape(x.name, 1, 3, 7, ny, nx)], perm=[0, 1, 3, 4, 2])
+        y = net.node("Sigmoid", [y])
+        xy, wh, rest = (net.slice(y, a, b, 4) for a, b in ((0, 2), (2, 4), (4, 2**31)))
+        xy = net.node("Sub", [net.node("Mul", [xy, net.real(2)]), net.real(0.5)])
+        cells = net.reshape(heads.grid(net, x), 1, 1, ny, nx, 2)
+        xy = net.node("Mul", [net.node("Add", [xy, cells]), net.real(stride)])
+        wh = net.node("Mul", [wh, net.real(2)])
+        wh = net.node("Mul", [net.node("Mul", [wh, wh]),
+                              net.real(np.reshape(anchors, (1, 3, 1, 1, 2)))])
+        rows.append(net.reshape(net.concat([xy, wh, rest], 4), 1, -1, 7))
+    net.concat(rows, 1)
+    return [(net.name_output("output0"), (1, 240, 7))]
+
+
+@pytest.mark.parametrize("head", [v5_by_slices, separate_towers], ids=lambda t: t.__name__)
+def test_other_tails(head, tmp_path):
+    check(save_net(plain_upsample, head, tmp_path), (1, 64, 64), tmp_path)
+
+
+def wrong_stride(net, levels):
+    """Looks like v8 but stretches its second level: must not be taken for it."""
+    return heads.v8(net, levels, [8, 24], 3)
+
+
+def test_a_tail_that_differs_is_refused(tmp_path):
+    done = tool("plan", save_net(plain_upsample, wrong_stride, tmp_path), 1, 64, 64)
+    assert done.returncode == 1 and "--device cpu" in done.stderr and "output0" in done.stderr
+
+
+def tanh(net, x):
+    return net.conv(Value(net.node("Tanh", [net.conv(x, 16, 3, 4).name]),
+                          np.zeros((1, 16, 16, 16), np.float32)), 32, 3, 2)
+
+
+def test_unknown_operator_is_named(tmp_path):
+    done = tool("plan", save_net(tanh, v8_head, tmp_path), 1, 64, 64)
+    assert done.returncode == 1
+    assert re.search(r"node Tanh_\d+: the CUDA engine has no operator Tanh; .*--device cpu", done.stderr)
+
+
+def test_open_size_is_asked_for():
+    done = tool("plan", model_path(Spec("v5n", (128, 128), 5, dynamic=ALL_AXES)), 0, 0, 0)
+    assert done.returncode == 1 and "axis 2 is open" in done.stderr
+
+
+def test_fixed_size_is_kept():
+    done = tool("plan", model_path(Spec("v5n", (64, 64), 1)), 1, 96, 64)
+    assert done.returncode == 1 and "fixed at 64, not 96" in done.stderr
+
+
+# Totals
+
+@pytest.mark.parametrize("spec,size,gflop,most_layers", [
+    (FAMILIES[1], 640, 16.4, 55), (FAMILIES[2], 1280, 64.6, 72)], ids=["v5s", "v5s6"])
+def test_totals(spec, size, gflop, most_layers):
+    done = tool("plan", model_path(spec), 1, size, size, 2)
+    assert done.returncode == 0, done.stderr
+    layers = int(re.search(r"(\d+) layers", done.stdout)[1])
+    planned, network = map(float, re.search(r"([\d.]+) GFLOP, ([\d.]+) as", done.stdout).groups())
+    assert network == pytest.approx(gflop, rel=0.01)
+    assert planned < network  # what was upsampled is computed at a quarter of the area
+    assert layers <= most_layers
+    for kind in ("copy", "upsample", "add"):
+        assert f" {kind} " not in done.stdout
