@@ -56,7 +56,8 @@ static int write_raw(const struct sac_plan *plan, const struct sac_view *view, v
     return failed;
 }
 
-static int write_all(const struct sac_plan *plan, void *arena, const char *folder, const float *rows)
+static int write_all(const struct sac_plan *plan, void *arena, const char *folder,
+                     const float *rows)
 {
     const struct sac_head_plan *head = &plan->head;
     size_t count = (size_t)(plan->input_shape[0] * head->rows * head->columns);
@@ -98,7 +99,8 @@ int main(int argc, char **argv)
     if (!bytes) return 2;
     int printing = !strcmp(argv[1], "plan");
     const int64_t shape[4] = {atoll(argv[3]), 0, atoll(argv[4]), atoll(argv[5])};
-    int error = sac__plan_open(&plan, bytes, size, shape, printing && argc > 6 && *argv[6] == '2' ? 2 : 4);
+    int error =
+        sac__plan_open(&plan, bytes, size, shape, printing && argc > 6 && *argv[6] == '2' ? 2 : 4);
     free(bytes);
     if (error) {
         fprintf(stderr, "%s: %s\n", sac_error_name(error), sac_error_message());

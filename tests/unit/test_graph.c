@@ -47,7 +47,8 @@ static int views_of(const struct sac_layer *layer, const struct sac_view *views[
     views[count++] = &layer->in;
     if (layer->residual.buffer >= 0) views[count++] = &layer->residual;
     if (layer->coarse.buffer >= 0) views[count++] = &layer->coarse;
-    for (int k = 0; k < layer->out_count; k++) views[count++] = &layer->out[k];
+    for (int k = 0; k < layer->out_count; k++)
+        views[count++] = &layer->out[k];
     return count;
 }
 
@@ -93,7 +94,8 @@ static void lifetimes_cover_every_use(void **state)
             }
         }
         for (int k = 0; k < plan->head.level_count; k++)
-            assert_int_equal(plan->buffers[plan->head.levels[k].raw.buffer].last, plan->layer_count);
+            assert_int_equal(plan->buffers[plan->head.levels[k].raw.buffer].last,
+                             plan->layer_count);
         sac__plan_close(&plan);
     }
 }
@@ -133,9 +135,11 @@ static void pictures_of_a_batch_do_not_mix(void **state)
     float *picture = malloc(2 * one * sizeof *picture), *out = malloc(4 * rows * sizeof *out);
     void *arena = malloc(plan->arena_bytes);
     assert_true(picture && out && arena);
-    for (size_t i = 0; i < 2 * one; i++) picture[i] = (float)(i * 2654435761u % 1000) / 1000;
+    for (size_t i = 0; i < 2 * one; i++)
+        picture[i] = (float)(i * 2654435761u % 1000) / 1000;
     assert_int_equal(sac__plan_run(plan, picture, arena, out), 0);
-    for (size_t i = 0; i < one; i++) picture[i] = 0.5f;
+    for (size_t i = 0; i < one; i++)
+        picture[i] = 0.5f;
     assert_int_equal(sac__plan_run(plan, picture, arena, out + 2 * rows), 0);
     assert_memory_not_equal(out, out + 2 * rows, rows * sizeof *out);
     assert_memory_equal(out + rows, out + 3 * rows, rows * sizeof *out);
@@ -156,7 +160,8 @@ static void damaged_bytes_are_refused(void **state)
         assert_null(plan);
     }
     uint32_t random = 7;
-    for (int turn = 0; turn < 40; turn++) { // flips in the nodes, which follow the names at the front
+    for (int turn = 0; turn < 40;
+         turn++) { // flips in the nodes, which follow the names at the front
         uint8_t old[8];
         size_t at[8];
         for (int k = 0; k < 8; k++) {
@@ -168,7 +173,8 @@ static void damaged_bytes_are_refused(void **state)
         int error = sac__plan_open(&plan, bytes, size, shape, 4);
         assert_true(error <= 0 && (error != 0) == (plan == NULL));
         sac__plan_close(&plan);
-        for (int k = 7; k >= 0; k--) bytes[at[k]] = old[k];
+        for (int k = 7; k >= 0; k--)
+            bytes[at[k]] = old[k];
     }
     assert_int_equal(sac__plan_open(&plan, bytes, size, shape, 3), SAC_EINVAL);
     free(bytes);
@@ -184,7 +190,8 @@ static void printing_names_every_layer(void **state)
     assert_non_null(file);
     sac__plan_print(plan, file);
     fclose(file);
-    for (const char *p = text; *p; p++) lines += *p == '\n';
+    for (const char *p = text; *p; p++)
+        lines += *p == '\n';
     assert_int_equal(lines, (size_t)(plan->layer_count + plan->head.level_count + 4));
     free(text);
     sac__plan_close(&plan);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Self-attention over all places of a feature map, as the 11 family has it: one convolution makes
-// queries, keys and values, and softmax(scale·queryᵀ·key)·value becomes one layer. The convolution's
-// output channels are put in the order all queries, all keys, all values, so that the values are a
-// view, too.
+// queries, keys and values, and softmax(scale·queryᵀ·key)·value becomes one layer. The
+// convolution's output channels are put in the order all queries, all keys, all values, so that the
+// values are a view, too.
 #include "convolution.h"
 #include "ops.h"
 
@@ -45,7 +45,8 @@ static int match_weights(const struct sac_graph *graph, int softmax, struct matc
     m->split = sac__producer(graph, nodes[m->product].inputs[1], SAC__OP_SPLIT);
     if (turn < 0 || m->split < 0 || !swaps_last(graph, turn)) return 0;
     const struct sac_gnode *split = &nodes[m->split];
-    return split->output_count == 3 && split->axis == 2 && nodes[turn].inputs[0] == split->outputs[0] &&
+    return split->output_count == 3 && split->axis == 2 &&
+           nodes[turn].inputs[0] == split->outputs[0] &&
            nodes[m->product].inputs[1] == split->outputs[1];
 }
 
@@ -98,7 +99,8 @@ static int64_t source_channel(const struct match *m, int64_t k)
 static int reorder(struct sac_graph *graph, const struct match *m)
 {
     int old_weights = graph->nodes[m->conv].inputs[1];
-    int old_bias = graph->nodes[m->conv].input_count > 2 ? graph->nodes[m->conv].inputs[2] : SAC__NONE;
+    int old_bias =
+        graph->nodes[m->conv].input_count > 2 ? graph->nodes[m->conv].inputs[2] : SAC__NONE;
     int64_t shape[4];
     memcpy(shape, graph->tensors[old_weights].shape, sizeof shape);
     int error = sac__conv_weights(graph, m->conv, shape);
@@ -121,7 +123,8 @@ static int view_values(struct sac_graph *graph, const struct match *m)
     int maps = graph->nodes[m->conv].outputs[0];
     for (int n = 0; n < graph->node_count; n++) {
         struct sac_gnode *node = &graph->nodes[n];
-        if (node->dead || n == m->mixed || node->input_count < 1 || node->inputs[0] != values) continue;
+        if (node->dead || n == m->mixed || node->input_count < 1 || node->inputs[0] != values)
+            continue;
         const struct sac_gtensor *out = sac__output(graph, n, 0);
         const struct sac_gtensor *x = &graph->tensors[maps];
         if (node->op != SAC__OP_RESHAPE || out->ndim != 4 || out->shape[0] != x->shape[0] ||

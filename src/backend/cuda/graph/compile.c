@@ -16,8 +16,8 @@ static double total_flop(const struct sac_graph *graph)
 static int rewrite(struct sac_graph *graph)
 {
     static int (*const passes[])(struct sac_graph *) = {
-        sac__pass_fuse, sac__pass_attention, sac__pass_sppf,    sac__pass_merge,
-        sac__pass_split, sac__pass_upsample, sac__pass_stem};
+        sac__pass_fuse,  sac__pass_attention, sac__pass_sppf, sac__pass_merge,
+        sac__pass_split, sac__pass_upsample,  sac__pass_stem};
     for (size_t k = 0; k < sizeof passes / sizeof *passes; k++) {
         int error = passes[k](graph);
         if (error) return error;
@@ -42,8 +42,8 @@ static int build(struct sac_graph *graph, struct sac_plan *plan)
     return error ? error : sac__pass_memory(plan);
 }
 
-int sac__plan_open(struct sac_plan **plan_out, const void *onnx, size_t size, const int64_t shape[4],
-                   size_t element_size)
+int sac__plan_open(struct sac_plan **plan_out, const void *onnx, size_t size,
+                   const int64_t shape[4], size_t element_size)
 {
     struct sac_graph *graph;
     *plan_out = NULL;
@@ -67,8 +67,10 @@ void sac__plan_close(struct sac_plan **plan)
 {
     struct sac_plan *p = *plan;
     if (!p) return;
-    for (int k = 0; p->layers && k < p->layer_count; k++) free(p->layers[k].name);
-    for (int k = 0; p->buffers && k < p->buffer_count; k++) free(p->buffers[k].name);
+    for (int k = 0; p->layers && k < p->layer_count; k++)
+        free(p->layers[k].name);
+    for (int k = 0; p->buffers && k < p->buffer_count; k++)
+        free(p->buffers[k].name);
     free(p->layers);
     free(p->buffers);
     free(p->weights);

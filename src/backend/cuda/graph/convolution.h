@@ -5,8 +5,8 @@
 
 #include "plan.h"
 
-/// Makes constant weights of `shape` (K,C,R,S) and a bias of K; both zero. The node's own from now on.
-/// Errors: SAC_ENOMEM, SAC_ELIMIT.
+/// Makes constant weights of `shape` (K,C,R,S) and a bias of K; both zero. The node's own from now
+/// on. Errors: SAC_ENOMEM, SAC_ELIMIT.
 int sac__conv_weights(struct sac_graph *graph, int node, const int64_t shape[4]);
 
 /// Whether a node is a live convolution with constant weights and bias and no epilogue but a bias.

@@ -13,15 +13,24 @@ float sac__sigmoid(float x)
 static float unary(enum sac__op op, float x, float alpha)
 {
     switch (op) {
-    case SAC__OP_SIGMOID: return sac__sigmoid(x);
-    case SAC__OP_SILU: return x * sac__sigmoid(x);
-    case SAC__OP_RELU: return x > 0 ? x : 0;
-    case SAC__OP_LEAKY: return x > 0 ? x : alpha * x;
-    case SAC__OP_EXP: return expf(x);
-    case SAC__OP_SQRT: return sqrtf(x);
-    case SAC__OP_FLOOR: return floorf(x);
-    case SAC__OP_NEG: return -x;
-    default: return x;
+    case SAC__OP_SIGMOID:
+        return sac__sigmoid(x);
+    case SAC__OP_SILU:
+        return x * sac__sigmoid(x);
+    case SAC__OP_RELU:
+        return x > 0 ? x : 0;
+    case SAC__OP_LEAKY:
+        return x > 0 ? x : alpha * x;
+    case SAC__OP_EXP:
+        return expf(x);
+    case SAC__OP_SQRT:
+        return sqrtf(x);
+    case SAC__OP_FLOOR:
+        return floorf(x);
+    case SAC__OP_NEG:
+        return -x;
+    default:
+        return x;
     }
 }
 
@@ -32,7 +41,8 @@ int sac__eval_unary(struct sac_graph *graph, int node)
     struct sac_gtensor *y = sac__output(graph, node, 0);
     int64_t count = sac__tensor_count(y);
     if (x->f) {
-        for (int64_t k = 0; k < count; k++) y->f[k] = unary(n->op, x->f[k], n->alpha);
+        for (int64_t k = 0; k < count; k++)
+            y->f[k] = unary(n->op, x->f[k], n->alpha);
         return 0;
     }
     if (n->op != SAC__OP_IDENTITY && n->op != SAC__OP_NEG)
@@ -48,9 +58,12 @@ int sac__eval_cast(struct sac_graph *graph, int node)
     struct sac_gtensor *y = sac__output(graph, node, 0);
     int to_bool = sac__attr_int(&graph->nodes[node], "to", 1) == 9;
     for (int64_t k = 0, count = sac__tensor_count(y); k < count; k++) {
-        if (y->f) y->f[k] = x->f ? x->f[k] : (float)x->i[k];
-        else if (x->f) y->i[k] = fabsf(x->f[k]) < 9e18f ? (int64_t)x->f[k] : 0;
-        else y->i[k] = x->i[k];
+        if (y->f)
+            y->f[k] = x->f ? x->f[k] : (float)x->i[k];
+        else if (x->f)
+            y->i[k] = fabsf(x->f[k]) < 9e18f ? (int64_t)x->f[k] : 0;
+        else
+            y->i[k] = x->i[k];
         if (to_bool && y->i) y->i[k] = x->f ? x->f[k] != 0 : x->i[k] != 0;
     }
     return 0;
@@ -59,11 +72,16 @@ int sac__eval_cast(struct sac_graph *graph, int node)
 static float binary_real(enum sac__op op, float a, float b)
 {
     switch (op) {
-    case SAC__OP_ADD: return a + b;
-    case SAC__OP_SUB: return a - b;
-    case SAC__OP_MUL: return a * b;
-    case SAC__OP_DIV: return a / b;
-    default: return b == 2.0f ? a * a : powf(a, b);
+    case SAC__OP_ADD:
+        return a + b;
+    case SAC__OP_SUB:
+        return a - b;
+    case SAC__OP_MUL:
+        return a * b;
+    case SAC__OP_DIV:
+        return a / b;
+    default:
+        return b == 2.0f ? a * a : powf(a, b);
     }
 }
 
@@ -71,12 +89,18 @@ static float binary_real(enum sac__op op, float a, float b)
 static int64_t binary_whole(enum sac__op op, int64_t a, int64_t b)
 {
     switch (op) {
-    case SAC__OP_ADD: return (int64_t)((uint64_t)a + (uint64_t)b);
-    case SAC__OP_SUB: return (int64_t)((uint64_t)a - (uint64_t)b);
-    case SAC__OP_MUL: return (int64_t)((uint64_t)a * (uint64_t)b);
-    case SAC__OP_DIV: return b == 0 || b == -1 ? (int64_t)(b ? 0 - (uint64_t)a : 0) : a / b;
-    case SAC__OP_EQUAL: return a == b;
-    default: return (int64_t)fmax(fmin(pow((double)a, (double)b), 9e18), -9e18);
+    case SAC__OP_ADD:
+        return (int64_t)((uint64_t)a + (uint64_t)b);
+    case SAC__OP_SUB:
+        return (int64_t)((uint64_t)a - (uint64_t)b);
+    case SAC__OP_MUL:
+        return (int64_t)((uint64_t)a * (uint64_t)b);
+    case SAC__OP_DIV:
+        return b == 0 || b == -1 ? (int64_t)(b ? 0 - (uint64_t)a : 0) : a / b;
+    case SAC__OP_EQUAL:
+        return a == b;
+    default:
+        return (int64_t)fmax(fmin(pow((double)a, (double)b), 9e18), -9e18);
     }
 }
 
@@ -97,9 +121,11 @@ static void advance(const int64_t *shape, int rank, int64_t index[SAC__RANK], in
                     int64_t steps[][SAC__RANK], int64_t *position)
 {
     for (int axis = rank - 1; axis >= 0; axis--) {
-        for (int o = 0; o < operands; o++) position[o] += steps[o][axis];
+        for (int o = 0; o < operands; o++)
+            position[o] += steps[o][axis];
         if (++index[axis] < shape[axis]) return;
-        for (int o = 0; o < operands; o++) position[o] -= steps[o][axis] * shape[axis];
+        for (int o = 0; o < operands; o++)
+            position[o] -= steps[o][axis] * shape[axis];
         index[axis] = 0;
     }
 }
@@ -113,9 +139,12 @@ int sac__eval_binary(struct sac_graph *graph, int node)
     repeat_steps(a, y->ndim, steps[0]);
     repeat_steps(b, y->ndim, steps[1]);
     for (int64_t k = 0, count = sac__tensor_count(y); k < count; k++) {
-        if (op == SAC__OP_EQUAL && a->f) y->i[k] = a->f[at[0]] == b->f[at[1]];
-        else if (a->i) y->i[k] = binary_whole(op, a->i[at[0]], b->i ? b->i[at[1]] : (int64_t)b->f[at[1]]);
-        else y->f[k] = binary_real(op, a->f[at[0]], b->f ? b->f[at[1]] : (float)b->i[at[1]]);
+        if (op == SAC__OP_EQUAL && a->f)
+            y->i[k] = a->f[at[0]] == b->f[at[1]];
+        else if (a->i)
+            y->i[k] = binary_whole(op, a->i[at[0]], b->i ? b->i[at[1]] : (int64_t)b->f[at[1]]);
+        else
+            y->f[k] = binary_real(op, a->f[at[0]], b->f ? b->f[at[1]] : (float)b->i[at[1]]);
         advance(y->shape, y->ndim, index, 2, steps, at);
     }
     return 0;
@@ -132,8 +161,10 @@ int sac__eval_where(struct sac_graph *graph, int node)
     }
     for (int64_t k = 0, count = sac__tensor_count(y); k < count; k++) {
         int from = in[0]->i[at[0]] ? 1 : 2;
-        if (y->f) y->f[k] = in[from]->f[at[from]];
-        else y->i[k] = in[from]->i[at[from]];
+        if (y->f)
+            y->f[k] = in[from]->f[at[from]];
+        else
+            y->i[k] = in[from]->i[at[from]];
         advance(y->shape, y->ndim, index, 3, steps, at);
     }
     return 0;
@@ -144,8 +175,10 @@ int sac__eval_range(struct sac_graph *graph, int node)
     const struct sac_gtensor *from = sac__input(graph, node, 0), *by = sac__input(graph, node, 2);
     struct sac_gtensor *y = sac__output(graph, node, 0);
     for (int64_t k = 0, count = sac__tensor_count(y); k < count; k++) {
-        if (y->f) y->f[k] = from->f[0] + (float)k * by->f[0];
-        else y->i[k] = (int64_t)((uint64_t)from->i[0] + (uint64_t)k * (uint64_t)by->i[0]);
+        if (y->f)
+            y->f[k] = from->f[0] + (float)k * by->f[0];
+        else
+            y->i[k] = (int64_t)((uint64_t)from->i[0] + (uint64_t)k * (uint64_t)by->i[0]);
     }
     return 0;
 }
@@ -153,9 +186,12 @@ int sac__eval_range(struct sac_graph *graph, int node)
 static void softmax(float *y, const float *x, int64_t count, int64_t step)
 {
     float most = -INFINITY, sum = 0;
-    for (int64_t k = 0; k < count; k++) most = fmaxf(most, x[k * step]);
-    for (int64_t k = 0; k < count; k++) sum += y[k * step] = expf(x[k * step] - most);
-    for (int64_t k = 0; k < count; k++) y[k * step] /= sum;
+    for (int64_t k = 0; k < count; k++)
+        most = fmaxf(most, x[k * step]);
+    for (int64_t k = 0; k < count; k++)
+        sum += y[k * step] = expf(x[k * step] - most);
+    for (int64_t k = 0; k < count; k++)
+        y[k * step] /= sum;
 }
 
 int sac__eval_softmax(struct sac_graph *graph, int node)
@@ -163,9 +199,11 @@ int sac__eval_softmax(struct sac_graph *graph, int node)
     const struct sac_gtensor *x = sac__input(graph, node, 0);
     struct sac_gtensor *y = sac__output(graph, node, 0);
     int64_t axis = graph->nodes[node].axis, extent = x->shape[axis], inner = 1;
-    for (int a = (int)axis + 1; a < x->ndim; a++) inner *= x->shape[a];
+    for (int a = (int)axis + 1; a < x->ndim; a++)
+        inner *= x->shape[a];
     for (int64_t k = 0, count = sac__tensor_count(x); k < count; k += extent * inner)
-        for (int64_t i = 0; i < inner; i++) softmax(y->f + k + i, x->f + k + i, extent, inner);
+        for (int64_t i = 0; i < inner; i++)
+            softmax(y->f + k + i, x->f + k + i, extent, inner);
     return 0;
 }
 
@@ -179,14 +217,15 @@ int sac__eval_conv(struct sac_graph *graph, int node)
     int64_t in = x->shape[1], out = y->shape[1], area = x->shape[2] * x->shape[3];
     int plain = w->kernel[0] * w->kernel[1] * w->stride[0] * w->stride[1] * w->groups == 1 &&
                 !(w->pad[0] | w->pad[1] | w->pad[2] | w->pad[3]);
-    if (!plain)
-        return sac__eval_never(graph, node);
+    if (!plain) return sac__eval_never(graph, node);
     for (int64_t nk = 0; nk < x->shape[0] * out; nk++) {
         const float *from = x->f + nk / out * in * area, *row = weight->f + nk % out * in;
         float *to = y->f + nk * area;
-        for (int64_t p = 0; p < area; p++) to[p] = bias ? bias->f[nk % out] : 0;
+        for (int64_t p = 0; p < area; p++)
+            to[p] = bias ? bias->f[nk % out] : 0;
         for (int64_t c = 0; c < in; c++)
-            for (int64_t p = 0; p < area; p++) to[p] += row[c] * from[c * area + p];
+            for (int64_t p = 0; p < area; p++)
+                to[p] += row[c] * from[c * area + p];
     }
     return 0;
 }

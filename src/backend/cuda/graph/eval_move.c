@@ -10,8 +10,10 @@ static void gather_strided(struct sac_gtensor *y, const struct sac_gtensor *x, i
 {
     int64_t index[SAC__RANK] = {0}, at = base;
     for (int64_t k = 0, count = sac__tensor_count(y); k < count; k++) {
-        if (y->f) y->f[k] = x->f[at];
-        else y->i[k] = x->i[at];
+        if (y->f)
+            y->f[k] = x->f[at];
+        else
+            y->i[k] = x->i[at];
         for (int axis = y->ndim - 1; axis >= 0; axis--) {
             at += steps[axis];
             if (++index[axis] < y->shape[axis]) break;
@@ -35,8 +37,10 @@ int sac__eval_copy(struct sac_graph *graph, int node)
     const struct sac_gtensor *x = sac__input(graph, node, 0);
     struct sac_gtensor *y = sac__output(graph, node, 0);
     size_t count = (size_t)sac__tensor_count(y);
-    if (y->f) memcpy(y->f, x->f, count * sizeof *y->f);
-    else memcpy(y->i, x->i, count * sizeof *y->i);
+    if (y->f)
+        memcpy(y->f, x->f, count * sizeof *y->f);
+    else
+        memcpy(y->i, x->i, count * sizeof *y->i);
     return 0;
 }
 
@@ -48,8 +52,10 @@ int sac__eval_fill(struct sac_graph *graph, int node)
     struct sac_gtensor *y = sac__output(graph, node, 0), *v = &graph->tensors[value];
     int64_t usable = given && sac__tensor_count(v) > 0, count = sac__tensor_count(y);
     for (int64_t k = 0; usable && k < count; k++) { // otherwise zeros, as it is
-        if (y->f) y->f[k] = v->f[0];
-        else y->i[k] = v->i[0];
+        if (y->f)
+            y->f[k] = v->f[0];
+        else
+            y->i[k] = v->i[0];
     }
     sac__tensor_drop(graph, value);
     return 0;
@@ -68,15 +74,19 @@ static void copy_part(struct sac_gtensor *whole, struct sac_gtensor *part, int64
 {
     size_t size = whole->f ? sizeof *whole->f : sizeof *whole->i, inner = size;
     int64_t outer = 1;
-    for (int a = 0; a < axis; a++) outer *= whole->shape[a];
-    for (int a = (int)axis + 1; a < whole->ndim; a++) inner *= (size_t)whole->shape[a];
+    for (int a = 0; a < axis; a++)
+        outer *= whole->shape[a];
+    for (int a = (int)axis + 1; a < whole->ndim; a++)
+        inner *= (size_t)whole->shape[a];
     char *large = whole->f ? (char *)whole->f : (char *)whole->i;
     char *small = part->f ? (char *)part->f : (char *)part->i;
     size_t run = inner * (size_t)part->shape[axis], jump = inner * (size_t)whole->shape[axis];
     for (int64_t o = 0; o < outer; o++) {
         char *in_large = large + (size_t)o * jump + (size_t)begin * inner;
-        if (into_whole) memcpy(in_large, small + (size_t)o * run, run);
-        else memcpy(small + (size_t)o * run, in_large, run);
+        if (into_whole)
+            memcpy(in_large, small + (size_t)o * run, run);
+        else
+            memcpy(small + (size_t)o * run, in_large, run);
     }
 }
 
@@ -151,8 +161,10 @@ int sac__eval_gather(struct sac_graph *graph, int node)
     const struct sac_gtensor *x = sac__input(graph, node, 0), *index = sac__input(graph, node, 1);
     struct sac_gtensor *y = sac__output(graph, node, 0);
     int64_t axis = graph->nodes[node].axis, inner = 1, outer = 1, extent = x->shape[axis], to = 0;
-    for (int a = 0; a < axis; a++) outer *= x->shape[a];
-    for (int a = (int)axis + 1; a < x->ndim; a++) inner *= x->shape[a];
+    for (int a = 0; a < axis; a++)
+        outer *= x->shape[a];
+    for (int a = (int)axis + 1; a < x->ndim; a++)
+        inner *= x->shape[a];
     int64_t count = sac__tensor_count(index);
     for (int64_t o = 0; o < outer; o++)
         for (int64_t k = 0; k < count; k++) {
@@ -161,8 +173,10 @@ int sac__eval_gather(struct sac_graph *graph, int node)
                 return sac__node_fail(graph, node, SAC_EMODEL, "index %lld of %lld",
                                       (long long)index->i[k], (long long)extent);
             for (int64_t p = 0; p < inner; p++, to++) {
-                if (y->f) y->f[to] = x->f[(o * extent + i) * inner + p];
-                else y->i[to] = x->i[(o * extent + i) * inner + p];
+                if (y->f)
+                    y->f[to] = x->f[(o * extent + i) * inner + p];
+                else
+                    y->i[to] = x->i[(o * extent + i) * inner + p];
             }
         }
     return 0;

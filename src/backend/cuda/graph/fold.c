@@ -31,8 +31,10 @@ int sac__node_infer(struct sac_graph *graph, int node)
     for (int k = 0; k < graph->nodes[node].input_count; k++) {
         const struct sac_gtensor *x = sac__input(graph, node, k);
         if (x && x->ndim < 0)
-            return sac__node_fail(graph, node, SAC_EUNSUPPORTED, "input %s is an output that the "
-                                  "CUDA engine does not make", x->name);
+            return sac__node_fail(graph, node, SAC_EUNSUPPORTED,
+                                  "input %s is an output that the "
+                                  "CUDA engine does not make",
+                                  x->name);
     }
     return table[graph->nodes[node].op].infer(graph, node);
 }
@@ -41,7 +43,8 @@ int sac__node_eval(struct sac_graph *graph, int node)
 {
     const struct sac_gnode *n = &graph->nodes[node];
     int error = 0;
-    for (int o = 0; !error && o < n->output_count; o++) error = sac__tensor_fill(graph, n->outputs[o]);
+    for (int o = 0; !error && o < n->output_count; o++)
+        error = sac__tensor_fill(graph, n->outputs[o]);
     return error ? error : table[n->op].eval(graph, node);
 }
 

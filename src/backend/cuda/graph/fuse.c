@@ -37,11 +37,16 @@ static void find_silu(struct sac_graph *graph)
 static enum sac__act act_of(enum sac__op op)
 {
     switch (op) {
-    case SAC__OP_SILU: return SAC__ACT_SILU;
-    case SAC__OP_RELU: return SAC__ACT_RELU;
-    case SAC__OP_LEAKY: return SAC__ACT_LEAKY;
-    case SAC__OP_SIGMOID: return SAC__ACT_SIGMOID;
-    default: return SAC__ACT_NONE;
+    case SAC__OP_SILU:
+        return SAC__ACT_SILU;
+    case SAC__OP_RELU:
+        return SAC__ACT_RELU;
+    case SAC__OP_LEAKY:
+        return SAC__ACT_LEAKY;
+    case SAC__OP_SIGMOID:
+        return SAC__ACT_SIGMOID;
+    default:
+        return SAC__ACT_NONE;
     }
 }
 

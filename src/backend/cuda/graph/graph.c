@@ -32,8 +32,8 @@ void *sac__graph_alloc(struct sac_graph *graph, size_t count, size_t size)
 
 int sac__tensor_add(struct sac_graph *graph, const char *name)
 {
-    struct sac_gtensor *grown = grow(graph->tensors, graph->tensor_count, &graph->tensor_capacity,
-                                     sizeof *grown);
+    struct sac_gtensor *grown =
+        grow(graph->tensors, graph->tensor_count, &graph->tensor_capacity, sizeof *grown);
     if (!grown) return SAC__NONE;
     graph->tensors = grown;
     grown[graph->tensor_count] =
@@ -44,16 +44,22 @@ int sac__tensor_add(struct sac_graph *graph, const char *name)
 int sac__node_add(struct sac_graph *graph, enum sac__op op, const char *name, int inputs,
                   int outputs)
 {
-    struct sac_gnode *grown = grow(graph->nodes, graph->node_count, &graph->node_capacity,
-                                   sizeof *grown);
+    struct sac_gnode *grown =
+        grow(graph->nodes, graph->node_count, &graph->node_capacity, sizeof *grown);
     if (!grown) return SAC__NONE;
     graph->nodes = grown;
     int *list = sac__graph_alloc(graph, (size_t)inputs + (size_t)outputs, sizeof *list);
     if (!list) return SAC__NONE;
-    for (int i = 0; i < inputs + outputs; i++) list[i] = SAC__NONE;
-    grown[graph->node_count] = (struct sac_gnode){
-        .op = op, .name = name, .inputs = list, .input_count = inputs, .outputs = list + inputs,
-        .output_count = outputs, .residual = SAC__NONE, .coarse = SAC__NONE};
+    for (int i = 0; i < inputs + outputs; i++)
+        list[i] = SAC__NONE;
+    grown[graph->node_count] = (struct sac_gnode){.op = op,
+                                                  .name = name,
+                                                  .inputs = list,
+                                                  .input_count = inputs,
+                                                  .outputs = list + inputs,
+                                                  .output_count = outputs,
+                                                  .residual = SAC__NONE,
+                                                  .coarse = SAC__NONE};
     return graph->node_count++;
 }
 
@@ -94,8 +100,10 @@ int sac__tensor_fill(struct sac_graph *graph, int tensor)
         return sac__fail(SAC_ELIMIT, "tensor %s: %lld elements are too many for a constant",
                          t->name, (long long)count);
     sac__tensor_drop(graph, tensor);
-    if (t->real) t->f = calloc((size_t)count + 1, sizeof *t->f);
-    else t->i = calloc((size_t)count + 1, sizeof *t->i);
+    if (t->real)
+        t->f = calloc((size_t)count + 1, sizeof *t->f);
+    else
+        t->i = calloc((size_t)count + 1, sizeof *t->i);
     return t->f || t->i ? 0 : sac__fail(SAC_ENOMEM, "out of memory for tensor %s", t->name);
 }
 
@@ -111,7 +119,8 @@ void sac__tensor_drop(struct sac_graph *graph, int tensor)
 int64_t sac__tensor_count(const struct sac_gtensor *tensor)
 {
     int64_t count = 1;
-    for (int axis = 0; axis < tensor->ndim; axis++) count *= tensor->shape[axis];
+    for (int axis = 0; axis < tensor->ndim; axis++)
+        count *= tensor->shape[axis];
     return count;
 }
 
@@ -134,7 +143,8 @@ int sac__tensor_uses(const struct sac_graph *graph, int tensor, int *first_out)
         if (graph->nodes[n].dead || !node_reads(&graph->nodes[n], tensor)) continue;
         if (!uses++ && first_out) *first_out = n;
     }
-    for (int o = 0; o < graph->output_count; o++) uses += graph->outputs[o] == tensor;
+    for (int o = 0; o < graph->output_count; o++)
+        uses += graph->outputs[o] == tensor;
     return uses;
 }
 
@@ -192,8 +202,10 @@ void sac__graph_close(struct sac_graph **graph)
 {
     struct sac_graph *g = *graph;
     if (!g) return;
-    for (int t = 0; t < g->tensor_count; t++) sac__tensor_drop(g, t);
-    for (size_t b = 0; b < g->block_count; b++) free(g->blocks[b]);
+    for (int t = 0; t < g->tensor_count; t++)
+        sac__tensor_drop(g, t);
+    for (size_t b = 0; b < g->block_count; b++)
+        free(g->blocks[b]);
     sac__proto_free(g->proto);
     free(g->blocks);
     free(g->tensors);

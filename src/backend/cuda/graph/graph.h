@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A network as the graph compiler sees it: tensors with fixed shapes, nodes in an order in which they
-// can run. Passes rewrite it until only what plan.h lists is left.
+// A network as the graph compiler sees it: tensors with fixed shapes, nodes in an order in which
+// they can run. Passes rewrite it until only what plan.h lists is left.
 #ifndef SAC_CUDA_GRAPH_H
 #define SAC_CUDA_GRAPH_H
 
@@ -11,8 +11,8 @@
 
 enum { SAC__RANK = 8, SAC__NONE = -1 };
 
-/// ONNX operators that the importer knows: enumerator, ONNX name, inference, evaluation of constants
-/// (eval_never: not folded). The last three are made by passes.
+/// ONNX operators that the importer knows: enumerator, ONNX name, inference, evaluation of
+/// constants (eval_never: not folded). The last three are made by passes.
 #define SAC__OPS(X)                                                                                \
     X(ADD, "Add", infer_binary, eval_binary)                                                       \
     X(SUB, "Sub", infer_binary, eval_binary)                                                       \
@@ -29,7 +29,7 @@ enum { SAC__RANK = 8, SAC__NONE = -1 };
     X(NEG, "Neg", infer_same, eval_unary)                                                          \
     X(IDENTITY, "Identity", infer_same, eval_unary)                                                \
     X(CAST, "Cast", infer_cast, eval_cast)                                                         \
-    X(CONSTANT, "Constant", infer_constant, eval_never)                                                  \
+    X(CONSTANT, "Constant", infer_constant, eval_never)                                            \
     X(FILL, "ConstantOfShape", infer_fill, eval_fill)                                              \
     X(SHAPE, "Shape", infer_shape, eval_shape)                                                     \
     X(RANGE, "Range", infer_range, eval_range)                                                     \
@@ -46,12 +46,12 @@ enum { SAC__RANK = 8, SAC__NONE = -1 };
     X(UNSQUEEZE, "Unsqueeze", infer_unsqueeze, eval_copy)                                          \
     X(SOFTMAX, "Softmax", infer_softmax, eval_softmax)                                             \
     X(CONV, "Conv", infer_conv, eval_conv)                                                         \
-    X(POOL, "MaxPool", infer_pool, eval_never)                                                           \
-    X(RESIZE, "Resize", infer_resize, eval_never)                                                        \
-    X(UPSAMPLE, "Upsample", infer_resize, eval_never)                                                    \
-    X(MATMUL, "MatMul", infer_matmul, eval_never)                                                        \
+    X(POOL, "MaxPool", infer_pool, eval_never)                                                     \
+    X(RESIZE, "Resize", infer_resize, eval_never)                                                  \
+    X(UPSAMPLE, "Upsample", infer_resize, eval_never)                                              \
+    X(MATMUL, "MatMul", infer_matmul, eval_never)                                                  \
     X(SILU, "SiLU", infer_same, eval_unary)                                                        \
-    X(POOLS, "(pyramid of pools)", infer_same, eval_never)                                               \
+    X(POOLS, "(pyramid of pools)", infer_same, eval_never)                                         \
     X(ATTENTION, "(attention)", infer_same, eval_never)
 
 #define SAC__OP_ENUM(name, onnx, infer, eval) SAC__OP_##name,
@@ -67,8 +67,8 @@ struct sac_gtensor {
     int real;         ///< 1: float; 0: int64
     int ndim;         ///< -1: not known yet
     int64_t shape[SAC__RANK];
-    float *f;   ///< values of a real constant, else NULL; owned
-    int64_t *i; ///< values of an integer constant, else NULL; owned
+    float *f;     ///< values of a real constant, else NULL; owned
+    int64_t *i;   ///< values of an integer constant, else NULL; owned
     int producer; ///< node, or SAC__NONE
 };
 
@@ -82,7 +82,7 @@ struct sac_window {
 struct sac_gnode {
     enum sac__op op;
     const char *name;
-    const void *proto; ///< Onnx__NodeProto, or NULL for nodes made by passes
+    const void *proto;     ///< Onnx__NodeProto, or NULL for nodes made by passes
     int *inputs, *outputs; ///< tensors; SAC__NONE: optional input left out
     int input_count, output_count;
     int dead; ///< folded or replaced
@@ -93,10 +93,10 @@ struct sac_gnode {
 
     // Written by passes.
     enum sac__act act;
-    int residual;        ///< tensor added after the activation, or SAC__NONE
-    int coarse;          ///< tensor of half height and width added before it, or SAC__NONE
-    int stem_taps;       ///< CONV over the space-to-depth input: products a sum before that, else 0
-    int64_t begin;       ///< SLICE made by a pass (no proto): first channel
+    int residual;  ///< tensor added after the activation, or SAC__NONE
+    int coarse;    ///< tensor of half height and width added before it, or SAC__NONE
+    int stem_taps; ///< CONV over the space-to-depth input: products a sum before that, else 0
+    int64_t begin; ///< SLICE made by a pass (no proto): first channel
     int heads, key, value; ///< ATTENTION: heads, channels of a key and of a value
     float scale;           ///< ATTENTION
 };
@@ -105,13 +105,13 @@ struct sac_graph {
     struct sac_gtensor *tensors;
     struct sac_gnode *nodes;
     int tensor_count, tensor_capacity, node_count, node_capacity;
-    int input;            ///< tensor: the picture (N,3,H,W)
-    int *outputs;         ///< tensors
+    int input;    ///< tensor: the picture (N,3,H,W)
+    int *outputs; ///< tensors
     int output_count;
     int64_t opset;
-    int64_t fold_limit;   ///< most elements that a folded tensor may have
-    void *proto;          ///< Onnx__ModelProto
-    void **blocks;        ///< memory that goes with the graph
+    int64_t fold_limit; ///< most elements that a folded tensor may have
+    void *proto;        ///< Onnx__ModelProto
+    void **blocks;      ///< memory that goes with the graph
     size_t block_count, block_capacity;
 };
 

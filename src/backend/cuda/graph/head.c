@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Takes the decode tail off the network. Exporters write it in many ways (slices or splits, grids as
-// constants or computed), so it is recognised by what it does: the last convolutions are found, their
-// shapes suggest a family, and the tail is run on made-up logits to learn the anchors and to see
-// whether it computes what the head would (probe.c).
+// Takes the decode tail off the network. Exporters write it in many ways (slices or splits, grids
+// as constants or computed), so it is recognised by what it does: the last convolutions are found,
+// their shapes suggest a family, and the tail is run on made-up logits to learn the anchors and to
+// see whether it computes what the head would (probe.c).
 #include "plan.h"
 #include "ops.h"
 
@@ -13,8 +13,8 @@ enum { MOST_RAW = 2 * SAC__LEVELS };
 
 struct search {
     struct sac_graph *graph;
-    char *tail;           ///< by node
-    int raw[MOST_RAW];    ///< tensors, as found
+    char *tail;        ///< by node
+    int raw[MOST_RAW]; ///< tensors, as found
     int raw_count;
 };
 
@@ -43,7 +43,8 @@ static int visit(struct search *s, int tensor)
     int node = s->graph->tensors[tensor].producer;
     if (tensor == s->graph->input) return 0;
     if (node < 0) return 1;
-    if (s->graph->nodes[node].op == SAC__OP_CONV && !is_mean(s->graph, node)) return add_raw(s, tensor);
+    if (s->graph->nodes[node].op == SAC__OP_CONV && !is_mean(s->graph, node))
+        return add_raw(s, tensor);
     s->tail[node] = 1;
     return 1;
 }
@@ -73,7 +74,8 @@ static int64_t area_of(const struct sac_graph *graph, int tensor)
 static void sort_raw(struct search *s)
 {
     for (int a = 1; a < s->raw_count; a++)
-        for (int b = a; b > 0 && area_of(s->graph, s->raw[b]) >= area_of(s->graph, s->raw[b - 1]); b--) {
+        for (int b = a; b > 0 && area_of(s->graph, s->raw[b]) >= area_of(s->graph, s->raw[b - 1]);
+             b--) {
             int swap = s->raw[b];
             s->raw[b] = s->raw[b - 1];
             s->raw[b - 1] = swap;
@@ -96,8 +98,11 @@ static int shaped_v5(const struct search *s, const struct sac_gtensor *out,
 {
     int64_t rows = 0, columns = out->shape[2];
     if (s->raw_count > SAC__LEVELS || columns < 6) return 0;
-    *head = (struct sac_head_plan){.family = SAC__HEAD_V5, .level_count = s->raw_count,
-                                   .classes = columns - 5, .rows = out->shape[1], .columns = columns};
+    *head = (struct sac_head_plan){.family = SAC__HEAD_V5,
+                                   .level_count = s->raw_count,
+                                   .classes = columns - 5,
+                                   .rows = out->shape[1],
+                                   .columns = columns};
     for (int k = 0; k < s->raw_count; k++) {
         const struct sac_gtensor *t = &s->graph->tensors[s->raw[k]];
         int64_t anchors = t->shape[1] / columns;
@@ -117,8 +122,10 @@ static int shaped_v8(const struct search *s, const struct sac_gtensor *out, int 
 {
     int64_t places = 0, classes = out->shape[1] - 4;
     if (s->raw_count % 2 || classes < 1) return 0;
-    *head = (struct sac_head_plan){.family = SAC__HEAD_V8, .level_count = s->raw_count / 2,
-                                   .classes = classes, .rows = out->shape[2],
+    *head = (struct sac_head_plan){.family = SAC__HEAD_V8,
+                                   .level_count = s->raw_count / 2,
+                                   .classes = classes,
+                                   .rows = out->shape[2],
                                    .columns = out->shape[1]};
     for (int k = 0; k < head->level_count; k++) {
         raw[k][0] = s->raw[2 * k + swapped];
@@ -142,10 +149,11 @@ static int try_families(struct search *s, int output, struct sac_head_plan *head
     *found_out = 0;
     if (out.ndim != 3) return 0;
     for (int family = 0; family < 3; family++) {
-        int fits = family == 0 ? shaped_v5(s, &out, head, raw)
-                               : shaped_v8(s, &out, family - 1, head, raw);
+        int fits =
+            family == 0 ? shaped_v5(s, &out, head, raw) : shaped_v8(s, &out, family - 1, head, raw);
         if (!fits) continue;
-        int error = sac__head_probe(s->graph, s->tail, (const int(*)[2])raw, output, head, found_out);
+        int error =
+            sac__head_probe(s->graph, s->tail, (const int(*)[2])raw, output, head, found_out);
         if (error || *found_out) return error;
     }
     return 0;
@@ -178,7 +186,8 @@ static int unknown(const struct sac_graph *graph, int output)
 
 int sac__pass_head(struct sac_graph *graph, struct sac_head_plan *head)
 {
-    struct search s = {.graph = graph, .tail = sac__graph_alloc(graph, (size_t)graph->node_count + 1, 1)};
+    struct search s = {.graph = graph,
+                       .tail = sac__graph_alloc(graph, (size_t)graph->node_count + 1, 1)};
     int raw[MOST_RAW][2], found = 0, output = graph->outputs[0];
     if (!s.tail) return sac__fail(SAC_ENOMEM, "out of memory for the head");
     if (!find_raw(&s, output)) return unknown(graph, output);

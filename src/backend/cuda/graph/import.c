@@ -40,7 +40,8 @@ static int declared_shape(const Onnx__ValueInfoProto *info, int64_t shape[4])
 {
     const Onnx__TypeProto__Tensor *type =
         info->type && info->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE
-            ? info->type->tensor_type : NULL;
+            ? info->type->tensor_type
+            : NULL;
     if (!type || !type->shape || type->shape->n_dim != 4)
         return sac__fail(SAC_EMODEL, "input %s: not a picture (N,3,H,W)", info->name);
     for (int axis = 0; axis < 4; axis++) {
@@ -77,7 +78,8 @@ static int import_input(struct importer *in, const int64_t wanted[4])
         int64_t shape[4];
         if (!info->name || find(in->graph, info->name) >= 0) continue; // old files list weights too
         if (in->graph->input >= 0)
-            return sac__fail(SAC_EUNSUPPORTED, "input %s: a second input is not supported", info->name);
+            return sac__fail(SAC_EUNSUPPORTED, "input %s: a second input is not supported",
+                             info->name);
         int error = input_shape(info, wanted, shape);
         if (error) return error;
         in->graph->input = sac__tensor_add(in->graph, info->name);
@@ -118,17 +120,19 @@ static int import_node(struct importer *in, const Onnx__NodeProto *proto)
 {
     const char *type = proto->op_type ? proto->op_type : "";
     const char *name = proto->name && *proto->name ? proto->name
-                       : proto->n_output           ? proto->output[0] : "";
+                       : proto->n_output           ? proto->output[0]
+                                                   : "";
     int op = proto->domain && *proto->domain ? SAC__NONE : find_op(type);
     if (op < 0)
         return sac__fail(SAC_EUNSUPPORTED,
                          "node %s: the CUDA engine has no operator %s; the OpenVINO engine runs "
-                         "it: --device cpu", name, type);
+                         "it: --device cpu",
+                         name, type);
     if (proto->n_input > 4096 || proto->n_output > 4096 || !proto->n_output)
         return sac__fail(SAC_EMODEL, "node %s (%s): impossible number of inputs or outputs", name,
                          type);
-    int n = sac__node_add(in->graph, (enum sac__op)op, name, (int)proto->n_input,
-                          (int)proto->n_output);
+    int n =
+        sac__node_add(in->graph, (enum sac__op)op, name, (int)proto->n_input, (int)proto->n_output);
     if (n < 0) return sac__fail(SAC_ENOMEM, "out of memory for nodes");
     in->graph->nodes[n].proto = proto;
     return connect(in, n, proto);

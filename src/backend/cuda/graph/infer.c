@@ -14,8 +14,8 @@ int sac__operand(const struct sac_graph *graph, int node, int k, const char *nam
         return 0;
     }
     if (!t->i || t->ndim > 1)
-        return sac__node_fail(graph, node, SAC_EUNSUPPORTED,
-                              "input %d (%s) depends on the picture", k, t->name);
+        return sac__node_fail(graph, node, SAC_EUNSUPPORTED, "input %d (%s) depends on the picture",
+                              k, t->name);
     *values_out = t->i;
     *count_out = (int)sac__tensor_count(t);
     return 0;
@@ -60,8 +60,9 @@ static int broadcast(const struct sac_graph *graph, int node, const int64_t *a, 
         int64_t x = axis < rank - a_rank ? 1 : a[axis - rank + a_rank];
         int64_t y = axis < rank - b_rank ? 1 : b[axis - rank + b_rank];
         if (x != y && x != 1 && y != 1)
-            return sac__node_fail(graph, node, SAC_EMODEL, "extents %lld and %lld do not go together",
-                                  (long long)x, (long long)y);
+            return sac__node_fail(graph, node, SAC_EMODEL,
+                                  "extents %lld and %lld do not go together", (long long)x,
+                                  (long long)y);
         shape[axis] = x == 1 ? y : x;
     }
     return 0;
@@ -120,9 +121,12 @@ int sac__infer_constant(struct sac_graph *graph, int node)
     if (!error) error = sac__tensor_fill(graph, tensor);
     if (error) return error;
     struct sac_gtensor *t = &graph->tensors[tensor];
-    if (t->f) t->f[0] = real;
-    else if (count < 0) t->i[0] = whole;
-    else if (count) memcpy(t->i, ints, (size_t)count * sizeof *ints);
+    if (t->f)
+        t->f[0] = real;
+    else if (count < 0)
+        t->i[0] = whole;
+    else if (count)
+        memcpy(t->i, ints, (size_t)count * sizeof *ints);
     return 0;
 }
 
@@ -190,7 +194,8 @@ int sac__infer_split(struct sac_graph *graph, int node)
     const struct sac_gtensor *x = sac__input(graph, node, 0);
     const int64_t *sizes = NULL;
     int64_t shape[SAC__RANK], total = 0;
-    int axis = 0, count, error = sac__axis(graph, node, sac__attr_int(n, "axis", 0), x->ndim, &axis);
+    int axis = 0, count,
+        error = sac__axis(graph, node, sac__attr_int(n, "axis", 0), x->ndim, &axis);
     if (!error) error = sac__operand(graph, node, 1, "split", &sizes, &count);
     if (error) return error;
     if (count >= 0 && count != n->output_count)
@@ -265,13 +270,17 @@ int sac__infer_gather(struct sac_graph *graph, int node)
     struct sac_gnode *n = &graph->nodes[node];
     const struct sac_gtensor *x = sac__input(graph, node, 0), *index = sac__input(graph, node, 1);
     int64_t shape[SAC__RANK];
-    int axis = 0, rank = 0, error = sac__axis(graph, node, sac__attr_int(n, "axis", 0), x->ndim, &axis);
+    int axis = 0, rank = 0,
+        error = sac__axis(graph, node, sac__attr_int(n, "axis", 0), x->ndim, &axis);
     if (error) return error;
     if (!index || index->real || x->ndim - 1 + index->ndim > SAC__RANK)
         return sac__node_fail(graph, node, SAC_EMODEL, "wrong indices");
-    for (int a = 0; a < axis; a++) shape[rank++] = x->shape[a];
-    for (int a = 0; a < index->ndim; a++) shape[rank++] = index->shape[a];
-    for (int a = axis + 1; a < x->ndim; a++) shape[rank++] = x->shape[a];
+    for (int a = 0; a < axis; a++)
+        shape[rank++] = x->shape[a];
+    for (int a = 0; a < index->ndim; a++)
+        shape[rank++] = index->shape[a];
+    for (int a = axis + 1; a < x->ndim; a++)
+        shape[rank++] = x->shape[a];
     n->axis = axis;
     return give(graph, node, 0, x->real, rank, shape);
 }

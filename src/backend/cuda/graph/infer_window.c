@@ -43,7 +43,8 @@ int sac__infer_flatten(struct sac_graph *graph, int node)
     int64_t shape[2] = {1, 1}, axis = sac__attr_int(&graph->nodes[node], "axis", 1);
     if (axis < 0) axis += x->ndim;
     if (axis < 0 || axis > x->ndim) return sac__node_fail(graph, node, SAC_EMODEL, "wrong axis");
-    for (int a = 0; a < x->ndim; a++) shape[a >= axis] *= x->shape[a];
+    for (int a = 0; a < x->ndim; a++)
+        shape[a >= axis] *= x->shape[a];
     return give(graph, node, 2, shape);
 }
 
@@ -109,7 +110,8 @@ int sac__infer_softmax(struct sac_graph *graph, int node)
     return give(graph, node, x->ndim, x->shape);
 }
 
-static int read_pair(const struct sac_gnode *node, const char *name, int64_t absent, int64_t pair[2])
+static int read_pair(const struct sac_gnode *node, const char *name, int64_t absent,
+                     int64_t pair[2])
 {
     const int64_t *values = NULL;
     int count = sac__attr_ints(node, name, &values);
@@ -145,10 +147,11 @@ static int slide(struct sac_graph *graph, int node, int64_t channels)
     const struct sac_window *w = &graph->nodes[node].window;
     int64_t shape[4] = {x->shape[0], channels, 0, 0};
     for (int a = 0; a < 2; a++) {
-        int64_t room = x->shape[2 + a] + w->pad[a] + w->pad[2 + a] -
-                       (w->dilation[a] * (w->kernel[a] - 1) + 1);
+        int64_t room =
+            x->shape[2 + a] + w->pad[a] + w->pad[2 + a] - (w->dilation[a] * (w->kernel[a] - 1) + 1);
         if (room < 0)
-            return sac__node_fail(graph, node, SAC_EMODEL, "the picture is smaller than the kernel");
+            return sac__node_fail(graph, node, SAC_EMODEL,
+                                  "the picture is smaller than the kernel");
         shape[2 + a] = room / w->stride[a] + 1;
     }
     return give(graph, node, 4, shape);
@@ -191,7 +194,8 @@ static int doubles(const struct sac_gnode *node, int upsample, int64_t opset)
     if (upsample || opset < 11) return 1; // defined as asymmetric and floor
     if (!strcmp(place, "asymmetric"))     // p/2: 0, 0.5, 1, 1.5, …
         return !strcmp(rounding, "floor") || !strcmp(rounding, "round_prefer_floor");
-    if (!strcmp(place, "half_pixel") || !strcmp(place, "pytorch_half_pixel")) // -0.25, 0.25, 0.75, …
+    if (!strcmp(place, "half_pixel") ||
+        !strcmp(place, "pytorch_half_pixel")) // -0.25, 0.25, 0.75, …
         return !strncmp(rounding, "round_prefer", 12);
     return 0;
 }
@@ -205,7 +209,8 @@ static int resize_target(struct sac_graph *graph, int node, int64_t shape[4])
                              *sizes = old ? NULL : sac__input(graph, node, 3);
     for (int axis = 0; axis < 4; axis++) {
         double size = -1;
-        if (sizes && sizes->i && sac__tensor_count(sizes) == 4) size = (double)sizes->i[axis];
+        if (sizes && sizes->i && sac__tensor_count(sizes) == 4)
+            size = (double)sizes->i[axis];
         else if (scales && scales->f && sac__tensor_count(scales) == 4)
             size = floor((double)x->shape[axis] * scales->f[axis]);
         if (!(size >= 0 && size < 1e6))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gives each tensor a place. Concat never runs: its inputs are made where they belong in its output.
-// Split and Slice never run: their outputs are views. What cannot be placed so is copied.
+// Gives each tensor a place. Concat never runs: its inputs are made where they belong in its
+// output. Split and Slice never run: their outputs are views. What cannot be placed so is copied.
 #include "plan.h"
 #include "ops.h"
 
@@ -56,8 +56,8 @@ static int place_concat(const struct sac_graph *graph, int node, struct sac_plac
     for (int k = 0; k < n->input_count; k++) {
         struct sac_place *place = &places[n->inputs[k]];
         int64_t channels = sac__input(graph, node, k)->shape[1];
-        int whole = begin % SAC__GROUP == 0 &&
-                    (channels % SAC__GROUP == 0 || k + 1 == n->input_count);
+        int whole =
+            begin % SAC__GROUP == 0 && (channels % SAC__GROUP == 0 || k + 1 == n->input_count);
         if (whole && place->parent < 0 && n->inputs[k] != graph->input) {
             place->parent = n->outputs[0];
             place->channel = begin;
@@ -76,21 +76,25 @@ static int place_node(const struct sac_graph *graph, int node, struct sac_place 
     if (!sac__input(graph, node, 0) || !is_feature_map(graph, n->inputs[0]))
         return sac__node_refuse(graph, node, "not over a feature map (N,C,H,W)");
     switch (n->op) {
-    case SAC__OP_SLICE: return place_slice(graph, node, places);
-    case SAC__OP_SPLIT: return place_split(graph, node, places);
+    case SAC__OP_SLICE:
+        return place_slice(graph, node, places);
+    case SAC__OP_SPLIT:
+        return place_split(graph, node, places);
     case SAC__OP_CONCAT:
         for (int k = 0; k < n->input_count; k++)
             if (n->inputs[k] < 0 || !is_feature_map(graph, n->inputs[k]))
                 return sac__node_refuse(graph, node, "not over feature maps (N,C,H,W)");
         return place_concat(graph, node, places);
-    default: return 0;
+    default:
+        return 0;
     }
 }
 
 /// The tensor that a tensor is in the end a part of.
 static int root_of(const struct sac_place *places, int tensor)
 {
-    while (places[tensor].parent >= 0) tensor = places[tensor].parent;
+    while (places[tensor].parent >= 0)
+        tensor = places[tensor].parent;
     return tensor;
 }
 
@@ -98,9 +102,14 @@ static int add_buffer(struct sac_plan *plan, const struct sac_graph *graph, int 
 {
     const struct sac_gtensor *t = &graph->tensors[tensor];
     struct sac_buffer *b = &plan->buffers[plan->buffer_count];
-    *b = (struct sac_buffer){.name = strdup(t->name), .n = t->shape[0], .height = t->shape[2],
-                             .width = t->shape[3], .channels = t->shape[1],
-                             .pitch = sac__group_up(t->shape[1]), .first = INT32_MAX, .last = -1};
+    *b = (struct sac_buffer){.name = strdup(t->name),
+                             .n = t->shape[0],
+                             .height = t->shape[2],
+                             .width = t->shape[3],
+                             .channels = t->shape[1],
+                             .pitch = sac__group_up(t->shape[1]),
+                             .first = INT32_MAX,
+                             .last = -1};
     if (!b->name) return sac__fail(SAC_ENOMEM, "out of memory for a plan");
     b->bytes = (size_t)(b->n * b->height * b->width * b->pitch) * plan->element_size;
     plan->buffer_count++;

@@ -28,8 +28,10 @@ double sac__node_flop(const struct sac_graph *graph, int node)
     const struct sac_gnode *n = &graph->nodes[node];
     double area = 1, channels = 0;
     const struct sac_gtensor *y = sac__output(graph, node, 0);
-    for (int k = 0; k < n->output_count; k++) channels += (double)sac__output(graph, node, k)->shape[1];
-    for (int axis = 2; axis < y->ndim; axis++) area *= (double)y->shape[axis];
+    for (int k = 0; k < n->output_count; k++)
+        channels += (double)sac__output(graph, node, k)->shape[1];
+    for (int axis = 2; axis < y->ndim; axis++)
+        area *= (double)y->shape[axis];
     double batch = 2.0 * (double)y->shape[0];
     if (n->op == SAC__OP_CONV) {
         const int64_t *w = sac__input(graph, node, 1)->shape;
@@ -55,7 +57,8 @@ static void count_bytes(struct sac_plan *plan, struct sac_layer *layer)
 {
     layer->bytes = view_bytes(plan, &layer->in) + view_bytes(plan, &layer->residual) +
                    view_bytes(plan, &layer->coarse);
-    for (int k = 0; k < layer->out_count; k++) layer->bytes += view_bytes(plan, &layer->out[k]);
+    for (int k = 0; k < layer->out_count; k++)
+        layer->bytes += view_bytes(plan, &layer->out[k]);
     if (layer->kind == SAC__LAYER_CONV || layer->kind == SAC__LAYER_DEPTHWISE)
         layer->bytes += (double)(plan->weight_count - layer->weights) * (double)plan->element_size;
 }
@@ -88,8 +91,9 @@ static int add_weights(struct lowering *l, int node, size_t count, float **weigh
 {
     struct sac_plan *plan = l->plan;
     float *grown = realloc(plan->weights, (plan->weight_count + count) * sizeof *grown);
-    if (!grown) return sac__fail(SAC_ENOMEM, "node %s: out of memory for weights",
-                                 l->graph->nodes[node].name);
+    if (!grown)
+        return sac__fail(SAC_ENOMEM, "node %s: out of memory for weights",
+                         l->graph->nodes[node].name);
     memset(grown + plan->weight_count, 0, count * sizeof *grown);
     plan->weights = grown;
     *weights_out = grown + plan->weight_count;
@@ -97,7 +101,8 @@ static int add_weights(struct lowering *l, int node, size_t count, float **weigh
     return 0;
 }
 
-/// (K,C,R,S) to (K,R,S,C), or for depthwise (C,1,R,S) to (R,S,C), with rounded K and C; then biases.
+/// (K,C,R,S) to (K,R,S,C), or for depthwise (C,1,R,S) to (R,S,C), with rounded K and C; then
+/// biases.
 static int pack(struct lowering *l, int node, struct sac_layer *layer)
 {
     const struct sac_gtensor *w = sac__input(l->graph, node, 1), *b = sac__input(l->graph, node, 2);
@@ -152,12 +157,20 @@ static int lower_kind(struct lowering *l, int node, struct sac_layer *layer)
     const struct sac_gnode *n = &l->graph->nodes[node];
     layer->kind = SAC__LAYER_ACTIVATION;
     switch (n->op) {
-    case SAC__OP_CONV: return lower_conv(l, node, layer);
-    case SAC__OP_ADD: return lower_add(l, node, layer);
-    case SAC__OP_POOL: layer->kind = SAC__LAYER_POOL; return 0;
-    case SAC__OP_POOLS: layer->kind = SAC__LAYER_POOLS; return 0;
+    case SAC__OP_CONV:
+        return lower_conv(l, node, layer);
+    case SAC__OP_ADD:
+        return lower_add(l, node, layer);
+    case SAC__OP_POOL:
+        layer->kind = SAC__LAYER_POOL;
+        return 0;
+    case SAC__OP_POOLS:
+        layer->kind = SAC__LAYER_POOLS;
+        return 0;
     case SAC__OP_RESIZE:
-    case SAC__OP_UPSAMPLE: layer->kind = SAC__LAYER_UPSAMPLE; return 0;
+    case SAC__OP_UPSAMPLE:
+        layer->kind = SAC__LAYER_UPSAMPLE;
+        return 0;
     case SAC__OP_ATTENTION:
         layer->kind = SAC__LAYER_ATTENTION;
         layer->heads = n->heads;
@@ -165,14 +178,21 @@ static int lower_kind(struct lowering *l, int node, struct sac_layer *layer)
         layer->value = n->value;
         layer->scale = n->scale;
         return 0;
-    case SAC__OP_SILU: layer->act = SAC__ACT_SILU; return 0;
-    case SAC__OP_RELU: layer->act = SAC__ACT_RELU; return 0;
-    case SAC__OP_SIGMOID: layer->act = SAC__ACT_SIGMOID; return 0;
+    case SAC__OP_SILU:
+        layer->act = SAC__ACT_SILU;
+        return 0;
+    case SAC__OP_RELU:
+        layer->act = SAC__ACT_RELU;
+        return 0;
+    case SAC__OP_SIGMOID:
+        layer->act = SAC__ACT_SIGMOID;
+        return 0;
     case SAC__OP_LEAKY:
         layer->act = SAC__ACT_LEAKY;
         layer->alpha = n->alpha;
         return 0;
-    default: return sac__node_refuse(l->graph, node, "this use of the operator is not supported");
+    default:
+        return sac__node_refuse(l->graph, node, "this use of the operator is not supported");
     }
 }
 
@@ -181,7 +201,8 @@ static int finish(struct lowering *l, int node, struct sac_layer *layer)
     struct sac_plan *plan = l->plan;
     int fits = in_groups(plan, &layer->in) && in_groups(plan, &layer->residual) &&
                in_groups(plan, &layer->coarse);
-    for (int k = 0; k < layer->out_count; k++) fits = fits && in_groups(plan, &layer->out[k]);
+    for (int k = 0; k < layer->out_count; k++)
+        fits = fits && in_groups(plan, &layer->out[k]);
     if (!fits && layer->kind != SAC__LAYER_COPY)
         return sac__node_refuse(l->graph, node, "channels that are not in groups of 8");
     layer->name = strdup(l->graph->nodes[node].name);
@@ -196,12 +217,16 @@ static int lower_node(struct lowering *l, int node)
 {
     const struct sac_gnode *n = &l->graph->nodes[node];
     struct sac_layer *layer = &l->plan->layers[l->plan->layer_count];
-    *layer = (struct sac_layer){.in = view_of(l, n->inputs[0]), .out_count = n->output_count,
-                                .residual = {SAC__NONE, 0, 0}, .coarse = {SAC__NONE, 0, 0},
-                                .window = n->window, .flop = sac__node_flop(l->graph, node)};
+    *layer = (struct sac_layer){.in = view_of(l, n->inputs[0]),
+                                .out_count = n->output_count,
+                                .residual = {SAC__NONE, 0, 0},
+                                .coarse = {SAC__NONE, 0, 0},
+                                .window = n->window,
+                                .flop = sac__node_flop(l->graph, node)};
     if (n->output_count > SAC__PARTS)
         return sac__node_fail(l->graph, node, SAC_EMODEL, "too many outputs");
-    for (int k = 0; k < n->output_count; k++) layer->out[k] = view_of(l, n->outputs[k]);
+    for (int k = 0; k < n->output_count; k++)
+        layer->out[k] = view_of(l, n->outputs[k]);
     int error = lower_kind(l, node, layer);
     if (error) return error;
     if (layer->kind == SAC__LAYER_CONV) join_parts(layer);
@@ -222,10 +247,13 @@ static int lower_concat(struct lowering *l, int node)
         struct sac_layer *layer = &l->plan->layers[l->plan->layer_count];
         begin += in.channels;
         if (placed) continue;
-        *layer = (struct sac_layer){.kind = SAC__LAYER_COPY, .in = in, .out_count = 1,
-                                    .residual = {SAC__NONE, 0, 0}, .coarse = {SAC__NONE, 0, 0}};
-        layer->out[0] = (struct sac_view){whole.buffer, whole.channel + begin - in.channels,
-                                          in.channels};
+        *layer = (struct sac_layer){.kind = SAC__LAYER_COPY,
+                                    .in = in,
+                                    .out_count = 1,
+                                    .residual = {SAC__NONE, 0, 0},
+                                    .coarse = {SAC__NONE, 0, 0}};
+        layer->out[0] =
+            (struct sac_view){whole.buffer, whole.channel + begin - in.channels, in.channels};
         error = finish(l, node, layer);
     }
     return error;
@@ -238,7 +266,8 @@ static void set_head_views(struct lowering *l)
     for (int k = 0; k < head->level_count; k++) {
         head->levels[k].raw = view_of(l, l->graph->outputs[next++]);
         head->levels[k].scores = (struct sac_view){SAC__NONE, 0, 0};
-        if (head->family == SAC__HEAD_V8) head->levels[k].scores = view_of(l, l->graph->outputs[next++]);
+        if (head->family == SAC__HEAD_V8)
+            head->levels[k].scores = view_of(l, l->graph->outputs[next++]);
     }
 }
 

@@ -20,7 +20,8 @@ static void find_lifetimes(struct sac_plan *plan)
         use(plan, &layer->in, i);
         use(plan, &layer->residual, i);
         use(plan, &layer->coarse, i);
-        for (int k = 0; k < layer->out_count; k++) use(plan, &layer->out[k], i);
+        for (int k = 0; k < layer->out_count; k++)
+            use(plan, &layer->out[k], i);
     }
     for (int k = 0; k < plan->head.level_count; k++) {
         use(plan, &plan->head.levels[k].raw, plan->layer_count);
@@ -47,7 +48,8 @@ static void place(struct sac_plan *plan, const int *order, int k)
         moved = 0;
         for (int j = 0; j < k; j++) {
             const struct sac_buffer *other = &plan->buffers[order[j]];
-            if (!meet(b, other) || b->offset >= end_of(other) || end_of(b) <= other->offset) continue;
+            if (!meet(b, other) || b->offset >= end_of(other) || end_of(b) <= other->offset)
+                continue;
             b->offset = end_of(other);
             moved = 1;
         }
@@ -72,7 +74,8 @@ int sac__pass_memory(struct sac_plan *plan)
     if (!order) return sac__fail(SAC_ENOMEM, "out of memory for a plan");
     find_lifetimes(plan);
     sort(plan, order);
-    for (int k = 0; k < plan->buffer_count; k++) place(plan, order, k);
+    for (int k = 0; k < plan->buffer_count; k++)
+        place(plan, order, k);
     free(order);
     return 0;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One convolution with several outputs: for convolutions of one window over the same input (C3's cv1
-// and cv2, the first layers of a head's towers), and for one whose result is split by channels.
+// One convolution with several outputs: for convolutions of one window over the same input (C3's
+// cv1 and cv2, the first layers of a head's towers), and for one whose result is split by channels.
 #include "convolution.h"
 #include "ops.h"
 
@@ -50,8 +50,10 @@ static int merge(struct sac_graph *graph, int first, int second)
     if (error) return error;
     copy_rows(graph, weights[0], bias[0], first, 0);
     copy_rows(graph, weights[1], bias[1], first, begin);
-    for (int k = 0; k < a->output_count; k++) outputs[count++] = a->outputs[k];
-    for (int k = 0; k < b->output_count; k++) outputs[count++] = b->outputs[k];
+    for (int k = 0; k < a->output_count; k++)
+        outputs[count++] = a->outputs[k];
+    for (int k = 0; k < b->output_count; k++)
+        outputs[count++] = b->outputs[k];
     b->dead = 1;
     return sac__node_outputs(graph, first, outputs, count);
 }
@@ -118,7 +120,8 @@ static int join_slices(struct sac_graph *graph, int node)
         if (nodes[k] < first) first = nodes[k];
     }
     if (count < 2) return 0;
-    for (int k = 0; k < count; k++) graph->nodes[nodes[k]].dead = nodes[k] != first;
+    for (int k = 0; k < count; k++)
+        graph->nodes[nodes[k]].dead = nodes[k] != first;
     graph->nodes[first].op = SAC__OP_SPLIT;
     graph->nodes[first].axis = 1;
     return sac__node_outputs(graph, first, outputs, count);
@@ -136,7 +139,8 @@ static int split_source(const struct sac_graph *graph, int split)
         if (!aligned(sac__output(graph, split, k)->shape[1])) return SAC__NONE;
     const struct sac_gnode *c = &graph->nodes[conv];
     return sac__conv_is_plain(graph, conv) && c->output_count + node->output_count - 1 <= SAC__PARTS
-               ? conv : SAC__NONE;
+               ? conv
+               : SAC__NONE;
 }
 
 static int split_outputs(struct sac_graph *graph, int conv, int split)
@@ -148,7 +152,8 @@ static int split_outputs(struct sac_graph *graph, int conv, int split)
             outputs[count++] = c->outputs[k];
             continue;
         }
-        for (int part = 0; part < s->output_count; part++) outputs[count++] = s->outputs[part];
+        for (int part = 0; part < s->output_count; part++)
+            outputs[count++] = s->outputs[part];
     }
     graph->nodes[split].dead = 1;
     return sac__node_outputs(graph, conv, outputs, count);
@@ -158,7 +163,8 @@ int sac__pass_split(struct sac_graph *graph)
 {
     int error = 0;
     for (int n = 0; !error && n < graph->node_count; n++)
-        if (!graph->nodes[n].dead && graph->nodes[n].op == SAC__OP_SLICE) error = join_slices(graph, n);
+        if (!graph->nodes[n].dead && graph->nodes[n].op == SAC__OP_SLICE)
+            error = join_slices(graph, n);
     for (int n = 0; !error && n < graph->node_count; n++) {
         if (graph->nodes[n].dead || graph->nodes[n].op != SAC__OP_SPLIT) continue;
         int conv = split_source(graph, n);

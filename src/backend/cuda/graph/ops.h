@@ -24,7 +24,8 @@ static inline struct sac_gtensor *sac__output(const struct sac_graph *graph, int
 }
 
 /// Values of a small integer operand: input k where there is one, else attribute `name` (may be
-/// NULL). Writes their number, or -1 when there is neither. Errors: SAC_EUNSUPPORTED (not constant).
+/// NULL). Writes their number, or -1 when there is neither. Errors: SAC_EUNSUPPORTED (not
+/// constant).
 int sac__operand(const struct sac_graph *graph, int node, int k, const char *name,
                  const int64_t **values_out, int *count_out);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the CUDA engine runs: an ordered list of layers over buffers in one arena. reference.c is the
-// specification of each layer.
+// What the CUDA engine runs: an ordered list of layers over buffers in one arena. reference.c is
+// the specification of each layer.
 //
 // Activations are NHWC with a fixed pitch a buffer, a multiple of 8 channels. A view is a run of
 // channels in a buffer. A layer writes exactly the channels of its output view, and, where the view
@@ -14,22 +14,22 @@
 #include "graph.h"
 
 enum {
-    SAC__LEVELS = 8,    ///< most levels of a head
-    SAC__ANCHORS = 8,   ///< most anchors a level
-    SAC__PARTS = 4,     ///< most output views of a convolution
-    SAC__ALIGN = 256,   ///< of buffers in the arena, bytes
-    SAC__GROUP = 8,     ///< channels that pitches and packed weights are multiples of
-    SAC__STEM = 16      ///< channels of the space-to-depth input
+    SAC__LEVELS = 8,  ///< most levels of a head
+    SAC__ANCHORS = 8, ///< most anchors a level
+    SAC__PARTS = 4,   ///< most output views of a convolution
+    SAC__ALIGN = 256, ///< of buffers in the arena, bytes
+    SAC__GROUP = 8,   ///< channels that pitches and packed weights are multiples of
+    SAC__STEM = 16    ///< channels of the space-to-depth input
 };
 
 enum sac_head_family {
     SAC__HEAD_V5, ///< v5, v7: rows (R,5+nc), anchors; one raw map a level
-    SAC__HEAD_V8  ///< v8, v9, 11: (4+nc,A), distances, each the mean of `bins`; two raw maps a level
+    SAC__HEAD_V8 ///< v8, v9, 11: (4+nc,A), distances, each the mean of `bins`; two raw maps a level
 };
 
 struct sac_view {
-    int buffer;       ///< SAC__NONE: no view
-    int64_t channel;  ///< first
+    int buffer;      ///< SAC__NONE: no view
+    int64_t channel; ///< first
     int64_t channels;
 };
 
@@ -39,8 +39,8 @@ struct sac_head_level {
     float stride; ///< input pixels a cell
     int anchor_count;
     float anchors[SAC__ANCHORS][2]; ///< V5: width, height in input pixels
-    struct sac_view raw;    ///< V5: anchors·(5+nc) logits; V8: 4·bins logits of distances
-    struct sac_view scores; ///< V8: nc logits
+    struct sac_view raw;            ///< V5: anchors·(5+nc) logits; V8: 4·bins logits of distances
+    struct sac_view scores;         ///< V8: nc logits
 };
 
 /// The decode tail, taken off the network: what a head kernel needs to read raw logits.
@@ -56,10 +56,10 @@ struct sac_head_plan {
     X(CONV, "conv")                                                                                \
     X(DEPTHWISE, "depthwise")                                                                      \
     X(POOL, "maxpool")                                                                             \
-    X(POOLS, "maxpools")     /* out[k]: k+1 chained pools of one odd window, stride 1 */           \
-    X(UPSAMPLE, "upsample")  /* nearest, twice the size */                                         \
+    X(POOLS, "maxpools")    /* out[k]: k+1 chained pools of one odd window, stride 1 */            \
+    X(UPSAMPLE, "upsample") /* nearest, twice the size */                                          \
     X(ATTENTION, "attention")                                                                      \
-    X(ADD, "add")            /* in + residual */                                                   \
+    X(ADD, "add") /* in + residual */                                                              \
     X(ACTIVATION, "activation")                                                                    \
     X(COPY, "copy")
 
@@ -77,7 +77,7 @@ struct sac_layer {
     int out_count;
     struct sac_window window; ///< only top and left padding count; below and right as far as needed
     enum sac__act act;
-    float alpha; ///< LEAKY's slope
+    float alpha;          ///< LEAKY's slope
     int64_t out_channels; ///< sum over the parts
     int64_t in_packed;    ///< channels a group in the packed weights
     size_t weights, bias; ///< offsets in sac_plan.weights
@@ -90,7 +90,8 @@ struct sac_layer {
 struct sac_buffer {
     char *name; ///< of the ONNX tensor that it was made for
     int64_t n, height, width, channels, pitch;
-    int first, last;  ///< layers between which it must not change; input: first -1; raw: last = count
+    int first,
+        last; ///< layers between which it must not change; input: first -1; raw: last = count
     size_t offset, bytes;
 };
 
@@ -99,8 +100,8 @@ struct sac_plan {
     struct sac_buffer *buffers;
     int layer_count, buffer_count;
     int64_t input_shape[4]; ///< N, 3, H, W
-    /// N,H,W,3 with pitch 8; or, where `folded`, N,H/2,W/2,16: channel (2·(y&1)+(x&1))·4+c, c<3, and
-    /// zeros in every fourth.
+    /// N,H,W,3 with pitch 8; or, where `folded`, N,H/2,W/2,16: channel (2·(y&1)+(x&1))·4+c, c<3,
+    /// and zeros in every fourth.
     struct sac_view input;
     int folded;
     struct sac_head_plan head;
@@ -115,8 +116,8 @@ struct sac_plan {
 
 /// Compiles ONNX bytes for one input shape (4 extents, 0 = as in the file; an open batch is 1).
 /// Errors: SAC_EMODEL, SAC_EUNSUPPORTED (names node and operator), SAC_ELIMIT, SAC_ENOMEM.
-int sac__plan_open(struct sac_plan **plan_out, const void *onnx, size_t size, const int64_t shape[4],
-                   size_t element_size);
+int sac__plan_open(struct sac_plan **plan_out, const void *onnx, size_t size,
+                   const int64_t shape[4], size_t element_size);
 void sac__plan_close(struct sac_plan **plan);
 
 /// Writes the plan as text, a line a layer.
@@ -131,7 +132,8 @@ static inline int64_t sac__group_up(int64_t channels)
 static inline int64_t sac__view_width(const struct sac_plan *plan, const struct sac_view *view)
 {
     const struct sac_buffer *b = &plan->buffers[view->buffer];
-    return view->channel + view->channels == b->channels ? b->pitch - view->channel : view->channels;
+    return view->channel + view->channels == b->channels ? b->pitch - view->channel
+                                                         : view->channels;
 }
 
 /// A raw map as the head reads it: logit of pixel p, channel c of one picture.
@@ -145,11 +147,13 @@ void sac__head_rows(const struct sac_head_plan *head, const struct sac_raw *raw,
 
 /// Layers as reference.c runs them; convolutions are in reference_conv.c.
 int sac__reference_conv(const struct sac_plan *plan, const struct sac_layer *layer, void *arena);
-void sac__reference_depthwise(const struct sac_plan *plan, const struct sac_layer *layer, void *arena);
+void sac__reference_depthwise(const struct sac_plan *plan, const struct sac_layer *layer,
+                              void *arena);
 float sac__activate(enum sac__act act, float alpha, float x);
 
-/// Runs the plan on a picture batch (N,3,H,W) in plain C; `arena` has arena_bytes, element_size is 4.
-/// rows (may be NULL): N times rows·columns, in the order of the output that the head replaces.
+/// Runs the plan on a picture batch (N,3,H,W) in plain C; `arena` has arena_bytes, element_size
+/// is 4. rows (may be NULL): N times rows·columns, in the order of the output that the head
+/// replaces.
 int sac__plan_run(const struct sac_plan *plan, const float *picture, void *arena, float *rows);
 
 /// First element of a view in an arena of floats.
@@ -171,8 +175,8 @@ int sac__pass_stem(struct sac_graph *graph);
 
 /// Where each tensor lives; indexed by tensor, owned by the graph.
 struct sac_place {
-    int parent;       ///< tensor that this one is a part of, or SAC__NONE
-    int64_t channel;  ///< first channel in it
+    int parent;      ///< tensor that this one is a part of, or SAC__NONE
+    int64_t channel; ///< first channel in it
     int buffer;
 };
 int sac__pass_layout(struct sac_graph *graph, struct sac_plan *plan, struct sac_place **places_out);

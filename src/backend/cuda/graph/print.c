@@ -72,13 +72,17 @@ static void print_head(const struct sac_head_plan *head, const struct sac_plan *
 void sac__plan_print(const struct sac_plan *plan, FILE *file)
 {
     const int64_t *in = plan->input_shape;
-    fprintf(file, "input (%lld,%lld,%lld,%lld)%s, %d layers, %d buffers in %.2f MB, weights %.2f MB\n",
+    fprintf(file,
+            "input (%lld,%lld,%lld,%lld)%s, %d layers, %d buffers in %.2f MB, weights %.2f MB\n",
             (long long)in[0], (long long)in[1], (long long)in[2], (long long)in[3],
             plan->folded ? " as 2x2 space to depth" : "", plan->layer_count, plan->buffer_count,
             (double)plan->arena_bytes / 1e6,
             (double)plan->weight_count * (double)plan->element_size / 1e6);
-    fprintf(file, "%.3f GFLOP, %.3f as the file has it\n", plan->flop / 1e9, plan->network_flop / 1e9);
-    fprintf(file, "  #  layer      window  act          MFLOP         MB  in -> out (HxWxC@buffer+channel)\n");
-    for (int k = 0; k < plan->layer_count; k++) print_layer(plan, k, file);
+    fprintf(file, "%.3f GFLOP, %.3f as the file has it\n", plan->flop / 1e9,
+            plan->network_flop / 1e9);
+    fprintf(file, "  #  layer      window  act          MFLOP         MB  in -> out "
+                  "(HxWxC@buffer+channel)\n");
+    for (int k = 0; k < plan->layer_count; k++)
+        print_layer(plan, k, file);
     print_head(&plan->head, plan, file);
 }

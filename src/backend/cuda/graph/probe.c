@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Asks the decode tail what it does: logits of zero give each anchor's size, random ones tell whether
-// the head would give the same rows.
+// Asks the decode tail what it does: logits of zero give each anchor's size, random ones tell
+// whether the head would give the same rows.
 #include "plan.h"
 #include "ops.h"
 
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_TAIL = 1 << 28 };
+enum { MOST_TAIL = 1 << 27 };
 
 static void box_v5(const struct sac_head_level *level, int anchor, int64_t pixel, const float *t,
                    float *row)
@@ -27,8 +27,8 @@ static void level_v5(const struct sac_head_plan *head, const struct sac_head_lev
     int64_t area = level->height * level->width;
     for (int a = 0; a < level->anchor_count; a++)
         for (int64_t p = 0; p < area; p++, rows += head->columns) {
-            const float *from = raw->data + p * raw->pixel_step +
-                                a * head->columns * raw->channel_step;
+            const float *from =
+                raw->data + p * raw->pixel_step + a * head->columns * raw->channel_step;
             float t[4];
             for (int64_t c = 0; c < head->columns; c++)
                 rows[c] = sac__sigmoid(from[c * raw->channel_step]);
@@ -42,7 +42,8 @@ static float distance(const float *logits, int64_t step, int64_t bins)
 {
     float most = -INFINITY, sum = 0, mean = 0;
     if (bins == 1) return logits[0];
-    for (int64_t k = 0; k < bins; k++) most = fmaxf(most, logits[k * step]);
+    for (int64_t k = 0; k < bins; k++)
+        most = fmaxf(most, logits[k * step]);
     for (int64_t k = 0; k < bins; k++) {
         float e = expf(logits[k * step] - most);
         sum += e;
@@ -127,7 +128,8 @@ static int fill_raw(struct sac_graph *graph, const struct sac_head_plan *head, c
         int tensor = raw[k / 2][k % 2];
         int error = tensor < 0 ? 0 : sac__tensor_fill(graph, tensor);
         if (error) return error;
-        for (int64_t i = 0; random && tensor >= 0 && i < sac__tensor_count(&graph->tensors[tensor]); i++) {
+        for (int64_t i = 0; random && tensor >= 0 && i < sac__tensor_count(&graph->tensors[tensor]);
+             i++) {
             state = state * 1664525u + 1013904223u; // Numerical Recipes
             graph->tensors[tensor].f[i] = (float)(state >> 8) * (6.0f / 16777216.0f) - 3.0f;
         }

@@ -37,9 +37,17 @@ int sac__attr_ints(const struct sac_gnode *node, const char *name, const int64_t
 /// Texts come without a closing NUL, so a copy is compared with what the operator knows.
 const char *sac__attr_text(const struct sac_gnode *node, const char *name, const char *absent)
 {
-    static const char *const known[] = {
-        "NOTSET", "VALID", "nearest", "floor", "ceil", "round_prefer_floor", "round_prefer_ceil",
-        "asymmetric", "half_pixel", "pytorch_half_pixel", "align_corners"};
+    static const char *const known[] = {"NOTSET",
+                                        "VALID",
+                                        "nearest",
+                                        "floor",
+                                        "ceil",
+                                        "round_prefer_floor",
+                                        "round_prefer_ceil",
+                                        "asymmetric",
+                                        "half_pixel",
+                                        "pytorch_half_pixel",
+                                        "align_corners"};
     const Onnx__AttributeProto *a = attribute(node, name);
     if (!a || !a->has_s) return absent;
     for (size_t k = 0; k < sizeof known / sizeof *known; k++)
@@ -67,12 +75,17 @@ static size_t element_size(int32_t type)
 {
     switch (type) {
     case ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT:
-    case ONNX__TENSOR_PROTO__DATA_TYPE__INT32: return 4;
-    case ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16: return 2;
+    case ONNX__TENSOR_PROTO__DATA_TYPE__INT32:
+        return 4;
+    case ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16:
+        return 2;
     case ONNX__TENSOR_PROTO__DATA_TYPE__INT64:
-    case ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE: return 8;
-    case ONNX__TENSOR_PROTO__DATA_TYPE__BOOL: return 1;
-    default: return 0;
+    case ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE:
+        return 8;
+    case ONNX__TENSOR_PROTO__DATA_TYPE__BOOL:
+        return 1;
+    default:
+        return 0;
     }
 }
 
@@ -90,9 +103,15 @@ static void read_raw(struct sac_gtensor *t, int64_t k, int32_t type, const uint8
     int32_t word;
     double wide;
     switch (type) {
-    case ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT: memcpy(&t->f[k], from, 4); break;
-    case ONNX__TENSOR_PROTO__DATA_TYPE__INT64: memcpy(&t->i[k], from, 8); break;
-    case ONNX__TENSOR_PROTO__DATA_TYPE__BOOL: t->i[k] = *from != 0; break;
+    case ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT:
+        memcpy(&t->f[k], from, 4);
+        break;
+    case ONNX__TENSOR_PROTO__DATA_TYPE__INT64:
+        memcpy(&t->i[k], from, 8);
+        break;
+    case ONNX__TENSOR_PROTO__DATA_TYPE__BOOL:
+        t->i[k] = *from != 0;
+        break;
     case ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16:
         memcpy(&half, from, 2);
         t->f[k] = half_to_float(half);
@@ -111,23 +130,34 @@ static void read_raw(struct sac_gtensor *t, int64_t k, int32_t type, const uint8
 static size_t list_count(const Onnx__TensorProto *p)
 {
     switch (p->data_type) {
-    case ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT: return p->n_float_data;
-    case ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE: return p->n_double_data;
-    case ONNX__TENSOR_PROTO__DATA_TYPE__INT64: return p->n_int64_data;
-    default: return p->n_int32_data;
+    case ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT:
+        return p->n_float_data;
+    case ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE:
+        return p->n_double_data;
+    case ONNX__TENSOR_PROTO__DATA_TYPE__INT64:
+        return p->n_int64_data;
+    default:
+        return p->n_int32_data;
     }
 }
 
 static void read_list(struct sac_gtensor *t, int64_t k, const Onnx__TensorProto *p)
 {
     switch (p->data_type) {
-    case ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT: t->f[k] = p->float_data[k]; break;
-    case ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE: t->f[k] = (float)p->double_data[k]; break;
-    case ONNX__TENSOR_PROTO__DATA_TYPE__INT64: t->i[k] = p->int64_data[k]; break;
+    case ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT:
+        t->f[k] = p->float_data[k];
+        break;
+    case ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE:
+        t->f[k] = (float)p->double_data[k];
+        break;
+    case ONNX__TENSOR_PROTO__DATA_TYPE__INT64:
+        t->i[k] = p->int64_data[k];
+        break;
     case ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16:
         t->f[k] = half_to_float((uint16_t)p->int32_data[k]);
         break;
-    default: t->i[k] = p->int32_data[k];
+    default:
+        t->i[k] = p->int32_data[k];
     }
 }
 
@@ -154,14 +184,16 @@ static int read_values(struct sac_graph *graph, int tensor, const Onnx__TensorPr
 int sac__proto_tensor(struct sac_graph *graph, int tensor, const Onnx__TensorProto *proto)
 {
     struct sac_gtensor *t = &graph->tensors[tensor];
-    if (proto->n_external_data || proto->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL)
+    if (proto->n_external_data ||
+        proto->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL)
         return sac__fail(SAC_EUNSUPPORTED, "tensor %s: values in another file are not supported",
                          t->name);
     if (!element_size(proto->data_type))
         return sac__fail(SAC_EMODEL, "tensor %s: element type %d is not supported", t->name,
                          (int)proto->data_type);
     if (proto->n_dims > SAC__RANK)
-        return sac__fail(SAC_EMODEL, "tensor %s: rank %zu is not supported", t->name, proto->n_dims);
+        return sac__fail(SAC_EMODEL, "tensor %s: rank %zu is not supported", t->name,
+                         proto->n_dims);
     int error = sac__tensor_shape(graph, tensor, (int)proto->n_dims, proto->dims);
     if (error) return error;
     t->real = type_is_real(proto->data_type);

@@ -28,11 +28,16 @@ static int64_t pixels_of(const struct run *run, const struct sac_view *view)
 float sac__activate(enum sac__act act, float alpha, float x)
 {
     switch (act) {
-    case SAC__ACT_SILU: return x * sac__sigmoid(x);
-    case SAC__ACT_SIGMOID: return sac__sigmoid(x);
-    case SAC__ACT_RELU: return x > 0 ? x : 0;
-    case SAC__ACT_LEAKY: return x > 0 ? x : alpha * x;
-    default: return x;
+    case SAC__ACT_SILU:
+        return x * sac__sigmoid(x);
+    case SAC__ACT_SIGMOID:
+        return sac__sigmoid(x);
+    case SAC__ACT_RELU:
+        return x > 0 ? x : 0;
+    case SAC__ACT_LEAKY:
+        return x > 0 ? x : alpha * x;
+    default:
+        return x;
     }
 }
 
@@ -63,13 +68,15 @@ static void pool_pixel(const struct run *run, const struct sac_layer *layer, flo
                        const int64_t dilation[2])
 {
     const struct sac_buffer *in = &run->plan->buffers[layer->in.buffer];
-    for (int64_t c = 0; c < width; c++) out[c] = -INFINITY;
+    for (int64_t c = 0; c < width; c++)
+        out[c] = -INFINITY;
     for (int64_t r = 0; r < kernel[0]; r++)
         for (int64_t s = 0; s < kernel[1]; s++) {
             int64_t y = top_left[0] + r * dilation[0], x = top_left[1] + s * dilation[1];
             if (y < 0 || y >= in->height || x < 0 || x >= in->width) continue;
             const float *from = at(run, &layer->in, (n * in->height + y) * in->width + x);
-            for (int64_t c = 0; c < width; c++) out[c] = fmaxf(out[c], from[c]);
+            for (int64_t c = 0; c < width; c++)
+                out[c] = fmaxf(out[c], from[c]);
         }
 }
 
@@ -85,8 +92,8 @@ static void run_pool(const struct run *run, const struct sac_layer *layer)
             int64_t corner[2] = {y * w->stride[0] - w->pad[0] - grow,
                                  x * w->stride[1] - w->pad[1] - grow};
             pool_pixel(run, layer, at(run, &layer->out[part], p),
-                       sac__view_width(run->plan, &layer->out[part]), p / (out->width * out->height),
-                       corner, kernel, w->dilation);
+                       sac__view_width(run->plan, &layer->out[part]),
+                       p / (out->width * out->height), corner, kernel, w->dilation);
         }
     }
 }
@@ -123,19 +130,24 @@ static void attend(const struct run *run, const struct sac_layer *layer, int64_t
 {
     const float *query = at(run, &layer->in, first + place) + head * layer->key;
     int64_t keys = (int64_t)layer->heads * layer->key;
-    float most = -INFINITY, sum = 0, *out = at(run, &layer->out[0], first + place) + head * layer->value;
+    float most = -INFINITY, sum = 0,
+          *out = at(run, &layer->out[0], first + place) + head * layer->value;
     for (int64_t j = 0; j < places; j++) {
         const float *key = at(run, &layer->in, first + j) + keys + head * layer->key;
         float product = 0;
-        for (int c = 0; c < layer->key; c++) product += query[c] * key[c];
+        for (int c = 0; c < layer->key; c++)
+            product += query[c] * key[c];
         weights[j] = product * layer->scale;
         most = fmaxf(most, weights[j]);
     }
-    for (int64_t j = 0; j < places; j++) sum += weights[j] = expf(weights[j] - most);
-    for (int c = 0; c < layer->value; c++) out[c] = 0;
+    for (int64_t j = 0; j < places; j++)
+        sum += weights[j] = expf(weights[j] - most);
+    for (int c = 0; c < layer->value; c++)
+        out[c] = 0;
     for (int64_t j = 0; j < places; j++) {
         const float *value = at(run, &layer->in, first + j) + 2 * keys + head * layer->value;
-        for (int c = 0; c < layer->value; c++) out[c] += weights[j] / sum * value[c];
+        for (int c = 0; c < layer->value; c++)
+            out[c] += weights[j] / sum * value[c];
     }
 }
 
@@ -156,13 +168,23 @@ static int run_attention(const struct run *run, const struct sac_layer *layer)
 static int run_layer(const struct run *run, const struct sac_layer *layer)
 {
     switch (layer->kind) {
-    case SAC__LAYER_CONV: return sac__reference_conv(run->plan, layer, run->arena);
-    case SAC__LAYER_DEPTHWISE: sac__reference_depthwise(run->plan, layer, run->arena); return 0;
+    case SAC__LAYER_CONV:
+        return sac__reference_conv(run->plan, layer, run->arena);
+    case SAC__LAYER_DEPTHWISE:
+        sac__reference_depthwise(run->plan, layer, run->arena);
+        return 0;
     case SAC__LAYER_POOL:
-    case SAC__LAYER_POOLS: run_pool(run, layer); return 0;
-    case SAC__LAYER_UPSAMPLE: run_upsample(run, layer); return 0;
-    case SAC__LAYER_ATTENTION: return run_attention(run, layer);
-    default: run_pixelwise(run, layer); return 0;
+    case SAC__LAYER_POOLS:
+        run_pool(run, layer);
+        return 0;
+    case SAC__LAYER_UPSAMPLE:
+        run_upsample(run, layer);
+        return 0;
+    case SAC__LAYER_ATTENTION:
+        return run_attention(run, layer);
+    default:
+        run_pixelwise(run, layer);
+        return 0;
     }
 }
 

@@ -22,7 +22,8 @@ static int next_pool(const struct sac_graph *graph, int node)
     const struct sac_gnode *first = &graph->nodes[node];
     for (int n = node + 1; n < graph->node_count; n++) {
         const struct sac_gnode *next = &graph->nodes[n];
-        if (next->dead || next->op != SAC__OP_POOL || next->inputs[0] != first->outputs[0]) continue;
+        if (next->dead || next->op != SAC__OP_POOL || next->inputs[0] != first->outputs[0])
+            continue;
         if (!memcmp(&next->window, &first->window, sizeof next->window)) return n;
     }
     return SAC__NONE;

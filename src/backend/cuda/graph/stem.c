@@ -31,10 +31,12 @@ static int64_t cell_of(int64_t tap, int64_t pad, int64_t *odd)
     return cell;
 }
 
-static void fold_weights(const struct sac_gtensor *old, struct sac_gtensor *new, const int64_t pad[2])
+static void fold_weights(const struct sac_gtensor *old, struct sac_gtensor *new,
+                         const int64_t pad[2])
 {
     int64_t first[2], cells_h = new->shape[2], cells_w = new->shape[3], odd;
-    for (int a = 0; a < 2; a++) first[a] = cell_of(0, pad[a], &odd);
+    for (int a = 0; a < 2; a++)
+        first[a] = cell_of(0, pad[a], &odd);
     for (int64_t k = 0; k < old->shape[0]; k++)
         for (int64_t c = 0; c < 3; c++)
             for (int64_t r = 0; r < old->shape[2]; r++)
@@ -56,7 +58,8 @@ static int fold_stem(struct sac_graph *graph, int node, int folded_input)
     const int64_t pad[2] = {window.pad[0], window.pad[1]};
     int64_t shape[4] = {graph->tensors[old_weights].shape[0], SAC__STEM, 0, 0}, odd;
     for (int a = 0; a < 2; a++) {
-        int64_t first = cell_of(0, pad[a], &odd), last = cell_of(window.kernel[a] - 1, pad[a], &odd);
+        int64_t first = cell_of(0, pad[a], &odd),
+                last = cell_of(window.kernel[a] - 1, pad[a], &odd);
         graph->nodes[node].window.pad[a] = -first;
         graph->nodes[node].window.pad[2 + a] = last > 0 ? last : 0;
         graph->nodes[node].window.kernel[a] = shape[2 + a] = last - first + 1;
@@ -78,7 +81,8 @@ int sac__pass_stem(struct sac_graph *graph)
     const int64_t *in = graph->tensors[graph->input].shape;
     int64_t shape[4] = {in[0], SAC__STEM, in[2] / 2, in[3] / 2};
     int stems = 0;
-    for (int n = 0; n < graph->node_count; n++) stems += is_stem(graph, n);
+    for (int n = 0; n < graph->node_count; n++)
+        stems += is_stem(graph, n);
     if (!stems || stems != sac__tensor_uses(graph, graph->input, NULL)) return 0;
     int folded = sac__tensor_add(graph, graph->tensors[graph->input].name);
     if (folded < 0) return sac__fail(SAC_ENOMEM, "out of memory for the input");

@@ -109,7 +109,8 @@ static int commute(struct sac_graph *graph, int concat, int k)
     int large = graph->nodes[concat].inputs[k], tensor = graph->nodes[concat].outputs[0];
     int small = graph->nodes[graph->tensors[large].producer].inputs[0];
     int64_t from = 0, count = graph->tensors[large].shape[1];
-    for (int i = 0; i < k; i++) from += sac__input(graph, concat, i)->shape[1];
+    for (int i = 0; i < k; i++)
+        from += sac__input(graph, concat, i)->shape[1];
     for (int n = concat + 1; n < graph->node_count; n++) {
         int coarse = SAC__NONE;
         if (graph->nodes[n].dead || graph->nodes[n].inputs[0] != tensor) continue;
