@@ -28,11 +28,13 @@ static int configure(const ov_core_t *core, const sac_engine_options *options,
     const int throughput = options->mode == SAC_MODE_THROUGHPUT;
     snprintf(threads, sizeof threads, "%d", options->threads);
     snprintf(streams, sizeof streams, "%d", options->streams);
-    ov_property_t properties[4] = {
+    ov_property_t properties[5] = {
         {ov_property_key_hint_inference_precision, precision_hint(precision)},
         {ov_property_key_hint_performance_mode, throughput ? "THROUGHPUT" : "LATENCY"},
+        // Pinned threads of two networks or processes would sit on the same processors.
+        {ov_property_key_hint_enable_cpu_pinning, "NO"},
     };
-    size_t count = 2;
+    size_t count = 3;
     if (options->threads > 0)
         properties[count++] = (ov_property_t){ov_property_key_inference_num_threads, threads};
     if (throughput && options->streams > 0)
