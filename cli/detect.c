@@ -53,8 +53,10 @@ static int usage(const char *why)
 static int check_streams(const struct options *options)
 {
     int in = 0, out = 0;
-    for (size_t i = 0; i < options->operands.count; i++) in += !strcmp(options->operands.items[i], "-");
-    for (size_t i = 0; i < options->lists.count; i++) in += !strcmp(options->lists.items[i], "-");
+    for (size_t i = 0; i < options->operands.count; i++)
+        in += !strcmp(options->operands.items[i], "-");
+    for (size_t i = 0; i < options->lists.count; i++)
+        in += !strcmp(options->lists.items[i], "-");
     for (size_t i = 0; i < TARGETS; i++) {
         const char *target = target_of(options, i);
         const struct sink_type *type = sink_find(targets[i].sink);
@@ -208,14 +210,14 @@ static void print_drops(const struct totals *totals)
 static int run_pictures(struct run *run)
 {
     const struct options *options = run->options;
-    const struct pipeline_request request = {
-        .detector = run->detector,
-        .sources = run->sources,
-        .countable = reads_stdin(run) ? NULL : &run->request,
-        .image = {.max_pixels = options->max_pixels},
-        .outputs = run->outputs,
-        .output_count = run->output_count,
-        .workers = options->threads ? options->threads : setup_cores()};
+    const struct pipeline_request request = {.detector = run->detector,
+                                             .sources = run->sources,
+                                             .countable = reads_stdin(run) ? NULL : &run->request,
+                                             .image = {.max_pixels = options->max_pixels},
+                                             .outputs = run->outputs,
+                                             .output_count = run->output_count,
+                                             .workers = options->threads ? options->threads
+                                                                         : setup_cores()};
     struct totals totals;
     progress_open(options->quiet);
     int code = pipeline_run(&request, &totals);

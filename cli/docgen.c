@@ -45,7 +45,8 @@ static void roff_text(const char *text)
 static void man_head(const char *page, const char *summary)
 {
     printf(".TH ");
-    for (const char *c = page; *c; c++) putchar(*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c);
+    for (const char *c = page; *c; c++)
+        putchar(*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c);
     printf(" 1 \"\" \"saccade %s\" \"User Commands\"\n.SH NAME\n", SAC_VERSION);
     roff_text(page);
     printf(" \\- %s\n.SH SYNOPSIS\n", summary);
@@ -136,8 +137,9 @@ static void man_see_also(const struct verb *self)
         printf(".BR saccade (1)");
         comma = ",\n";
     }
-    FOR_VERBS(verb) {
-        if (verb == self) continue;
+    FOR_VERBS(verb)
+    {
+        if (self && verb == self) continue;
         printf("%s.BR saccade\\-%s (1)", comma, verb->name);
         comma = ",\n";
     }
@@ -165,7 +167,8 @@ static void man_program(void)
     puts("\\fBsaccade\\fR \\fIVERB\\fR ...\n.SH DESCRIPTION\n"
          "Runs YOLO models that were exported to ONNX: pixels in, boxes out. Data goes to standard "
          "output, words to standard error.\n.SH VERBS");
-    FOR_VERBS(verb) {
+    FOR_VERBS(verb)
+    {
         printf(".TP\n.BR saccade\\-%s (1)\n%s.\n", verb->name, verb->summary);
     }
     man_tail();
@@ -178,8 +181,10 @@ static void man_program(void)
 static void print_choices(const char *choices)
 {
     for (const char *c = choices; *c; c++) {
-        if (*c == '[') c += strcspn(c, "]");
-        else putchar(*c == '|' ? ' ' : *c);
+        if (*c == '[')
+            c += strcspn(c, "]");
+        else
+            putchar(*c == '|' ? ' ' : *c);
     }
 }
 
@@ -191,7 +196,8 @@ static const char *choices_of(const struct option_spec *spec)
 static void bash_verb(const struct verb *verb)
 {
     printf("    %s)\n        case $prev in\n", verb->name);
-    FOR_OPTIONS(spec, verb) {
+    FOR_OPTIONS(spec, verb)
+    {
         if (!choices_of(spec)) continue;
         printf("        --%s) words='", spec->name);
         print_choices(choices_of(spec));
@@ -260,9 +266,11 @@ static void zsh(void)
     puts("#compdef saccade\n# made from saccade's option table\n_saccade() {\n"
          "    local -a verbs\n    verbs=(");
     FOR_VERBS(verb) printf("        '%s:%s'\n", verb->name, verb->summary);
-    puts("    )\n    if (( CURRENT == 2 )); then\n        _describe verb verbs\n        return\n    fi\n"
+    puts("    )\n    if (( CURRENT == 2 )); then\n"
+         "        _describe verb verbs\n        return\n    fi\n"
          "    local verb=$words[2]\n    shift words\n    (( CURRENT-- ))\n    case $verb in");
-    FOR_VERBS(verb) {
+    FOR_VERBS(verb)
+    {
         printf("    %s)\n        _arguments -s \\\n", verb->name);
         FOR_OPTIONS(spec, verb) zsh_option(spec);
         puts("            '*:file:_files' ;;");
@@ -289,7 +297,8 @@ static void fish_option(const struct verb *verb, const struct option_spec *spec)
 static void fish(void)
 {
     puts("# fish completion for saccade; made from its option table");
-    FOR_VERBS(verb) {
+    FOR_VERBS(verb)
+    {
         printf("complete -c saccade -n __fish_use_subcommand -fa %s -d '%s'\n", verb->name,
                verb->summary);
         FOR_OPTIONS(spec, verb) fish_option(verb, spec);

@@ -10,7 +10,8 @@ enum { WIDTH = 80, HELP_COLUMN = 30 };
 static int columns(const char *text, size_t size)
 {
     int count = 0;
-    for (size_t i = 0; i < size; i++) count += ((unsigned char)text[i] & 0xC0) != 0x80;
+    for (size_t i = 0; i < size; i++)
+        count += ((unsigned char)text[i] & 0xC0) != 0x80;
     return count;
 }
 
@@ -81,7 +82,8 @@ static void print_verb(FILE *out, const struct verb *verb)
 {
     fprintf(out, "Usage: saccade %s [OPTION…]%s%s\n\n", verb->name, *verb->operands ? " " : "",
             verb->operands);
-    for (const char *text = verb->description; *text;) text = print_paragraph(out, text, 0, 0);
+    for (const char *text = verb->description; *text;)
+        text = print_paragraph(out, text, 0, 0);
     print_options(out, verb);
     print_examples(out, verb->examples);
 }
@@ -93,10 +95,12 @@ void help_print(FILE *out, const struct verb *verb)
         return;
     }
     fputs("Usage: saccade VERB …\n\nObject detection with YOLO models: pixels in, boxes out.\n\n"
-          "Verbs:\n", out);
+          "Verbs:\n",
+          out);
     for (verb = verb_table; verb->name; verb++)
         fprintf(out, "  %-10s %s\n", verb->name, verb->summary);
     fputs("\n'saccade VERB --help' shows a verb's options and examples;\n"
           "'saccade --version' shows versions and backends.\n\n"
-          "Start with:\n  saccade detect photo.jpg\n", out);
+          "Start with:\n  saccade detect photo.jpg\n",
+          out);
 }

@@ -26,7 +26,8 @@ struct findings {
 static int64_t places(const sac_binding *input, int largest)
 {
     int64_t count = 0;
-    for (int s = 8; s <= largest; s *= 2) count += (input->shape[2] / s) * (input->shape[3] / s);
+    for (int s = 8; s <= largest; s *= 2)
+        count += (input->shape[2] / s) * (input->shape[3] / s);
     return count;
 }
 
@@ -56,7 +57,8 @@ static int find_strides(const struct findings *found, int *strides, int most)
     if (sac_engine_binding(found->engine, 0, &input) || input.ndim != 4) return 0;
     const int64_t anchors = info->head.family == SAC_HEAD_V5 ? 3 : 1;
     if (has_extent(found->engine, anchors * places(&input, info->stride)))
-        for (int s = 8; s <= info->stride && count < most; s *= 2) strides[count++] = s;
+        for (int s = 8; s <= info->stride && count < most; s *= 2)
+            strides[count++] = s;
     else
         strides[count++] = info->stride;
     return count;
@@ -72,7 +74,8 @@ static void print_shape(const sac_binding *binding, char *text, size_t size)
         if (binding->shape[d] < 0)
             used += (size_t)snprintf(text + used, size - used, "?");
         else
-            used += (size_t)snprintf(text + used, size - used, "%lld", (long long)binding->shape[d]);
+            used +=
+                (size_t)snprintf(text + used, size - used, "%lld", (long long)binding->shape[d]);
     }
     snprintf(text + used, size - used, ")");
 }
@@ -110,7 +113,8 @@ static void print_strides(const struct findings *found)
     int count = find_strides(found, strides, 8);
     if (!count) return;
     printf("strides    ");
-    for (int i = 0; i < count; i++) printf("%s%d", i ? ", " : "", strides[i]);
+    for (int i = 0; i < count; i++)
+        printf("%s%d", i ? ", " : "", strides[i]);
     printf("%s\n", count == 1 ? " (largest)" : "");
 }
 
@@ -164,7 +168,8 @@ static void print_findings(const struct findings *found)
 static json_t *binding_json(const sac_binding *b)
 {
     json_t *shape = json_array();
-    for (int d = 0; d < b->ndim; d++) json_array_append_new(shape, json_integer(b->shape[d]));
+    for (int d = 0; d < b->ndim; d++)
+        json_array_append_new(shape, json_integer(b->shape[d]));
     return json_pack("{s:i, s:o, s:s, s:s, s:o, s:I, s:I}", "index", (int)b->index, "name",
                      json_text(b->name), "io", b->is_input ? "input" : "output", "dtype",
                      sac_dtype_name(b->dtype), "shape", shape, "count", (json_int_t)b->count,
@@ -186,7 +191,8 @@ static json_t *strides_json(const struct findings *found)
     int strides[8];
     int count = find_strides(found, strides, 8);
     json_t *array = json_array();
-    for (int i = 0; i < count; i++) json_array_append_new(array, json_integer(strides[i]));
+    for (int i = 0; i < count; i++)
+        json_array_append_new(array, json_integer(strides[i]));
     return array;
 }
 
@@ -213,11 +219,10 @@ static void add_info(json_t *object, const struct findings *found)
 
 static int findings_json(const struct findings *found)
 {
-    json_t *object = json_pack("{s:i, s:o, s:o, s:s, s:s, s:o}", "schema", 1, "model",
-                               json_text(found->path), "bindings", bindings_json(found->engine),
-                               "engine", sac_engine_backend(found->engine), "precision",
-                               precision_name(found->engine), "where",
-                               json_text(sac_engine_where(found->engine)));
+    json_t *object = json_pack(
+        "{s:i, s:o, s:o, s:s, s:s, s:o}", "schema", 1, "model", json_text(found->path), "bindings",
+        bindings_json(found->engine), "engine", sac_engine_backend(found->engine), "precision",
+        precision_name(found->engine), "where", json_text(sac_engine_where(found->engine)));
     if (object && found->info) add_info(object, found);
     return print_json(object);
 }
@@ -262,8 +267,9 @@ int inspect_run(const struct options *options)
     int error = sac_detector_open(&detector, path, &how);
     if (error == SAC_EMODEL) return inspect_engine(path, options);
     if (error) return open_fail(error);
-    int code = report(&(struct findings){path, sac_detector_engine(detector),
-                                         sac_detector_info(detector)}, options);
+    int code =
+        report(&(struct findings){path, sac_detector_engine(detector), sac_detector_info(detector)},
+               options);
     sac_detector_close(&detector);
     return code;
 }

@@ -28,7 +28,8 @@ static void on_signal(int number)
 int interrupt_install(void)
 {
     if (pipe(wake) != 0) return message_set("pipe: %s", strerror(errno));
-    for (int i = 0; i < 2; i++) fcntl(wake[i], F_SETFD, FD_CLOEXEC);
+    for (int i = 0; i < 2; i++)
+        fcntl(wake[i], F_SETFD, FD_CLOEXEC);
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_handler = on_signal;

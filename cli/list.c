@@ -23,7 +23,8 @@ int strings_add(struct strings *list, const char *text)
 
 void strings_free(struct strings *list)
 {
-    for (size_t i = 0; i < list->count; i++) free(list->items[i]);
+    for (size_t i = 0; i < list->count; i++)
+        free(list->items[i]);
     free(list->items);
     *list = (struct strings){NULL, 0};
 }

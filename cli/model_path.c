@@ -9,7 +9,9 @@
 
 #include "message.h"
 
-#define DEFAULT_MODEL "codes-n6.onnx"
+// The first that is there.
+static const char *const default_models[] = {"codes-n6.onnx", "codes-n.onnx"};
+enum { DEFAULT_MODELS = sizeof default_models / sizeof *default_models };
 
 int model_path_is(const char *operand)
 {
@@ -26,23 +28,30 @@ static void program_folder(char *folder, size_t size)
     if (slash) *slash = 0;
 }
 
+static int find_model(char *path_out, size_t size, const char *folder, const char *below)
+{
+    for (size_t i = 0; i < DEFAULT_MODELS; i++) {
+        snprintf(path_out, size, "%s%s/%s", folder, below, default_models[i]);
+        if (access(path_out, F_OK) == 0) return 1;
+    }
+    return 0;
+}
+
 int model_path_default(char *path_out, size_t size)
 {
-    // An installed program, a build tree's program, the prefix that it was built for.
-    static const char *const below[] = {"/../share/saccade/models/", "/../../../models/"};
     const char *chosen = getenv("SACCADE_MODEL");
     if (chosen && *chosen) {
         snprintf(path_out, size, "%s", chosen);
         return 0;
     }
+    // An installed program, a build tree's program, the prefix that it was built for.
     char folder[3072];
     program_folder(folder, sizeof folder);
-    for (size_t i = 0; *folder && i < sizeof below / sizeof *below; i++) {
-        snprintf(path_out, size, "%s%s%s", folder, below[i], DEFAULT_MODEL);
-        if (access(path_out, F_OK) == 0) return 0;
-    }
-    snprintf(path_out, size, "%s/%s", SACCADE_MODELS, DEFAULT_MODEL);
-    if (access(path_out, F_OK) == 0) return 0;
-    return message_set("no default model: %s is not there; name a MODEL.onnx or set SACCADE_MODEL",
-                       path_out);
+    if (*folder && (find_model(path_out, size, folder, "/../share/saccade/models") ||
+                    find_model(path_out, size, folder, "/../../../models")))
+        return 0;
+    if (find_model(path_out, size, SACCADE_MODELS, "")) return 0;
+    return message_set("no default model: neither %s nor %s is in %s; name a MODEL.onnx or set "
+                       "SACCADE_MODEL",
+                       default_models[0], default_models[1], SACCADE_MODELS);
 }

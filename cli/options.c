@@ -174,11 +174,11 @@ static void make_popt_table(struct poptOption *table, unsigned verb)
     size_t count = 0;
     for (const struct option_spec *spec = option_table; spec->name; spec++) {
         if (!(spec->verbs & verb) || count >= MAX_OPTIONS) continue;
-        table[count++] = (struct poptOption){
-            .longName = spec->name,
-            .shortName = spec->letter,
-            .argInfo = spec->kind == OPTION_FLAG ? POPT_ARG_NONE : POPT_ARG_STRING,
-            .val = (int)(spec - option_table) + 1};
+        table[count++] = (struct poptOption){.longName = spec->name,
+                                             .shortName = spec->letter,
+                                             .argInfo = spec->kind == OPTION_FLAG ? POPT_ARG_NONE
+                                                                                  : POPT_ARG_STRING,
+                                             .val = (int)(spec - option_table) + 1};
     }
     table[count] = (struct poptOption){.longName = NULL};
 }
@@ -191,7 +191,8 @@ struct option_names {
 static const char *next_option_name(void *state)
 {
     struct option_names *names = state;
-    while (names->at->name && !(names->at->verbs & names->verb)) names->at++;
+    while (names->at->name && !(names->at->verbs & names->verb))
+        names->at++;
     return names->at->name ? (names->at++)->name : NULL;
 }
 

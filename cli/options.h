@@ -42,7 +42,7 @@ struct options {
     int precision; ///< sac_precision
     int threads, streams, no_cache, ops;
     // model and its input
-    int layout; ///< 0: recognise, else sac_head_family + 1
+    int layout;   ///< 0: recognise, else sac_head_family + 1
     int imgsz[2]; ///< width, height; 0: the model's own
     int batch, pad, letterbox, no_upscale;
     // boxes
@@ -103,8 +103,8 @@ void options_init(struct options *options);
 /// Frees texts and zeroes the structure.
 void options_free(struct options *options);
 
-/// Reads argv[1…] for a verb (argv[0] is the verb itself) into initialised options. Returns 0, or -1
-/// after message_set.
+/// Reads argv[1…] for a verb (argv[0] is the verb itself) into initialised options. Returns 0, or
+/// -1 after message_set.
 int options_parse(struct options *options, const struct verb *verb, int argc, const char **argv);
 
 /// Sets one option from text. Returns 0, or -1 after message_set.

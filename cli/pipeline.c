@@ -133,7 +133,8 @@ static int add_entry(struct pipeline *pipeline, struct job *job)
 static int fill_job(struct pipeline *pipeline, struct job *job)
 {
     int got = 1;
-    while (got == 1 && job->count < pipeline->batch) got = add_entry(pipeline, job);
+    while (got == 1 && job->count < pipeline->batch)
+        got = add_entry(pipeline, job);
     pipeline->ended = got != 1;
     if (got < 0) return got;
     job->number = pipeline->next_job;
@@ -173,8 +174,8 @@ static int open_pictures(struct worker *worker, struct job *job, size_t *count_o
     for (size_t i = 0; i < job->count; i++) {
         struct entry *entry = &job->entries[i];
         double start = seconds();
-        int error = input_open(&entry->input, &worker->pipeline->request->image,
-                               &worker->images[count]);
+        int error =
+            input_open(&entry->input, &worker->pipeline->request->image, &worker->images[count]);
         entry->ms_open = (seconds() - start) * 1e3;
         *count_out = count;
         if (error && set_error(entry, message_last())) return -1;
@@ -390,7 +391,8 @@ static void run_workers(struct pipeline *pipeline)
            !pthread_create(&threads[started], NULL, work, pipeline))
         started++;
     work(pipeline);
-    for (int i = 0; i < started; i++) pthread_join(threads[i], NULL);
+    for (int i = 0; i < started; i++)
+        pthread_join(threads[i], NULL);
     atomic_store(&pipeline->stop_counting, 1);
     if (counting) pthread_join(counter, NULL);
     free(threads);

@@ -26,9 +26,9 @@ struct pipeline_request {
 /// What went through, as far as it was written.
 struct totals {
     size_t pictures, unreadable, boxes;
-    size_t nonfinite, overflow;          ///< see sac_detections
+    size_t nonfinite, overflow;                ///< see sac_detections
     double open, letterbox, network, boxes_ms; ///< milliseconds, summed over the pictures
-    double seconds;                      ///< by the wall clock
+    double seconds;                            ///< by the wall clock
 };
 
 /// Returns an exit code: CLI_DONE, CLI_INPUT, CLI_FAILED or CLI_INTERRUPTED. Messages are printed.

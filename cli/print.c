@@ -18,7 +18,8 @@ static const char *cell(const struct table *table, int row, int column)
 static int width_of(const char *text)
 {
     int width = 0;
-    for (; *text; text++) width += ((unsigned char)*text & 0xC0) != 0x80;
+    for (; *text; text++)
+        width += ((unsigned char)*text & 0xC0) != 0x80;
     return width;
 }
 
@@ -54,7 +55,8 @@ void table_print(struct table *table, FILE *out)
                        c == table->columns - 1);
     if (table->dropped) fprintf(out, "… and %d more\n", table->dropped);
     for (int r = 0; r < table->rows; r++)
-        for (int c = 0; c < table->columns; c++) free(table->cells[r][c]);
+        for (int c = 0; c < table->columns; c++)
+            free(table->cells[r][c]);
 }
 
 void print_clean(FILE *out, const char *text)

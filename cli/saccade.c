@@ -55,7 +55,8 @@ static int print_version(void)
 {
     printf("saccade %s\nlibrary %s\nbackends", SAC_VERSION, sac_version());
     const char *name;
-    for (size_t i = 0; (name = sac_backend_name(i)); i++) printf("%s %s", i ? "," : "", name);
+    for (size_t i = 0; (name = sac_backend_name(i)); i++)
+        printf("%s %s", i ? "," : "", name);
     putchar('\n');
     return CLI_DONE;
 }

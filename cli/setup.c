@@ -54,7 +54,8 @@ void setup_options(sac_detector_options *options_out, const struct options *opti
     options_out->nms.agnostic = options->agnostic;
     options_out->nms.multi_label = options->multi_label;
     options_out->nms.compat = compats[options->compat];
-    if (options->layout) options_out->layout = sac_head_name((sac_head_family)(options->layout - 1));
+    if (options->layout)
+        options_out->layout = sac_head_name((sac_head_family)(options->layout - 1));
     options_out->input_width = options->imgsz[0];
     options_out->input_height = options->imgsz[1];
     options_out->batch = options->batch;
@@ -109,7 +110,8 @@ static int find_classes(const sac_model_info *info, char *words, int32_t *classe
         char *comma = strchr(word, ',');
         if (comma) *comma++ = 0;
         word += strspn(word, " ");
-        for (size_t n = strlen(word); n && word[n - 1] == ' '; n--) word[n - 1] = 0;
+        for (size_t n = strlen(word); n && word[n - 1] == ' '; n--)
+            word[n - 1] = 0;
         if (find_class(info, word, &classes[(*count)++])) return -1;
         word = comma;
     }

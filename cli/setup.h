@@ -11,8 +11,7 @@ int setup_cores(void);
 
 /// Fills detector options from the command line's; texts are borrowed. Class names are left out:
 /// they can be looked up only when the model is open.
-void setup_options(sac_detector_options *options_out, const struct options *options,
-                   sac_mode mode);
+void setup_options(sac_detector_options *options_out, const struct options *options, sac_mode mode);
 
 /// Opens the detector: 0, or an exit code with the message printed.
 int setup_detector(sac_detector **detector_out, const char *model, const struct options *options,

@@ -17,7 +17,8 @@ static int distance(const char *a, const char *b)
     size_t na = strlen(a), nb = strlen(b);
     if (na > LONGEST || nb > LONGEST) return LONGEST;
     int row[LONGEST + 1];
-    for (size_t j = 0; j <= nb; j++) row[j] = (int)j;
+    for (size_t j = 0; j <= nb; j++)
+        row[j] = (int)j;
     for (size_t i = 1; i <= na; i++) {
         int diagonal = row[0];
         row[0] = (int)i;

@@ -9,7 +9,7 @@
 struct folder_filter {
     int subfolders;      ///< nonzero: also folders below (no symbolic links), as "name/"
     const char *pattern; ///< NULL: pictures by extension; else what pattern_matches takes
-    const char *below;   ///< with a pattern: the folder's path below the pattern's root, "" or "a/b/"
+    const char *below; ///< with a pattern: the folder's path below the pattern's root, "" or "a/b/"
 };
 
 /// Lists a folder in bytewise order, without hidden names. Returns 0, or -1 after message_set.

@@ -11,14 +11,16 @@
 static uint64_t hash_of(const char *text, size_t size)
 {
     uint64_t hash = UINT64_C(14695981039346656037);
-    for (size_t i = 0; i < size; i++) hash = (hash ^ (unsigned char)text[i]) * UINT64_C(1099511628211);
+    for (size_t i = 0; i < size; i++)
+        hash = (hash ^ (unsigned char)text[i]) * UINT64_C(1099511628211);
     return hash ? hash : 1;
 }
 
 static struct names_slot *find(const struct names *names, uint64_t hash)
 {
     size_t i = (size_t)hash & (names->capacity - 1);
-    while (names->slots[i].hash && names->slots[i].hash != hash) i = (i + 1) & (names->capacity - 1);
+    while (names->slots[i].hash && names->slots[i].hash != hash)
+        i = (i + 1) & (names->capacity - 1);
     return &names->slots[i];
 }
 
@@ -58,7 +60,8 @@ static size_t stem_size(const char *path)
 
 char *names_take(struct names *names, const char *path)
 {
-    while (*path == '/') path++;
+    while (*path == '/')
+        path++;
     if (!*path) path = "picture";
     size_t stem = stem_size(path), room = strlen(path) + 24;
     char *name = malloc(room);

@@ -11,7 +11,7 @@ struct names {
     struct names_slot {
         uint64_t hash; ///< 0: free
         uint64_t next; ///< suffix to try next
-    } *slots;
+    } * slots;
     size_t capacity, count;
 };
 

@@ -31,8 +31,8 @@ static int read_stdin(struct bytes *bytes)
 {
     for (;;) {
         if (grow(bytes)) return -1;
-        ssize_t n = interrupt_read(STDIN_FILENO, bytes->data + bytes->size,
-                                   bytes->room - bytes->size);
+        ssize_t n =
+            interrupt_read(STDIN_FILENO, bytes->data + bytes->size, bytes->room - bytes->size);
         if (n < 0) return message_set("standard input: %s", strerror(errno));
         if (n == 0) return 0;
         bytes->size += (size_t)n;

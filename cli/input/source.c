@@ -105,10 +105,9 @@ static struct frame *push(struct sources *sources, enum frame_kind kind, const c
 
 static int load_folder(struct sources *sources, struct frame *frame)
 {
-    const struct folder_filter filter = {
-        .subfolders = sources->request.recursive || frame->pattern,
-        .pattern = frame->pattern,
-        .below = frame->path + frame->root};
+    const struct folder_filter filter = {.subfolders = sources->request.recursive || frame->pattern,
+                                         .pattern = frame->pattern,
+                                         .below = frame->path + frame->root};
     return folder_list(&frame->names, *frame->path ? frame->path : ".", &filter);
 }
 
@@ -145,7 +144,8 @@ static int take_path(struct sources *sources, const char *path, struct input *in
 static int take_deep_pattern(struct sources *sources, const char *pattern, struct input *input_out)
 {
     size_t root = strcspn(pattern, "*?[");
-    while (root > 0 && pattern[root - 1] != '/') root--;
+    while (root > 0 && pattern[root - 1] != '/')
+        root--;
     char *folder = strndup(pattern, root);
     if (!folder) return message_set("out of memory");
     int got = enter(sources, folder, pattern + root, 1, root, input_out);
@@ -180,8 +180,7 @@ static int take_operand(struct sources *sources, const char *word, struct input 
         if (got == 1) input_out->is_stdin = 1;
         return got;
     }
-    if (pattern_is(word) && lstat(word, &info) != 0)
-        return take_pattern(sources, word, input_out);
+    if (pattern_is(word) && lstat(word, &info) != 0) return take_pattern(sources, word, input_out);
     return take_path(sources, word, input_out);
 }
 
@@ -250,7 +249,8 @@ static int next_line(struct sources *sources, struct input *input_out)
     struct frame *frame = sources->top;
     int got = lines_next(frame->lines, &line);
     if (got > 0) return take(sources, line, input_out);
-    if (got < 0) got = give(sources, input_out, frame->path, base_name(frame->path), message_last());
+    if (got < 0)
+        got = give(sources, input_out, frame->path, base_name(frame->path), message_last());
     // The list's frame is still on top: nothing was entered.
     pop(sources);
     return got;
@@ -318,8 +318,10 @@ int sources_open(struct sources **sources_out, const struct sources_request *req
 void sources_close(struct sources **sources)
 {
     if (!*sources) return;
-    while ((*sources)->top) pop(*sources);
-    for (int i = 0; i < (*sources)->ahead_count; i++) input_free(&(*sources)->ahead[i]);
+    while ((*sources)->top)
+        pop(*sources);
+    for (int i = 0; i < (*sources)->ahead_count; i++)
+        input_free(&(*sources)->ahead[i]);
     names_free(&(*sources)->names);
     free(*sources);
     *sources = NULL;

@@ -34,7 +34,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     const char *words[MOST_WORDS + 1] = {NULL};
     char *text = malloc(size + 1);
     if (!text) return 0;
-    for (size_t i = 0; i < size; i++) text[i] = bytes[i] == '\n' ? 0 : (char)bytes[i];
+    for (size_t i = 0; i < size; i++)
+        text[i] = bytes[i] == '\n' ? 0 : (char)bytes[i];
     text[size] = 0;
     int count = split(text, size, words);
     const struct verb *verb = count ? verb_find(words[0]) : NULL;
