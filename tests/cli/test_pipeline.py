@@ -82,7 +82,8 @@ def test_memory_is_bounded(model, tmp_path):
 
 
 def start(*args, **options):
-    return subprocess.Popen([PROGRAM, "detect", *map(str, args)], env=environment(),
+    # No buffer of ours: communicate() would leave what readline() has read ahead.
+    return subprocess.Popen([PROGRAM, "detect", *map(str, args)], env=environment(), bufsize=0,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 
 
