@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes a trained network as ONNX: python -m codes.export build/n6/ema.pt ../models/codes-n6.onnx.
+"""Writes a trained network as ONNX: python -m codes.export ema.pt model.onnx.
 
 Weights can be stored in half precision (--half), each followed by a Cast: the graph itself runs in
 fp32, so that every engine takes it, at half the size.
@@ -7,6 +7,7 @@ fp32, so that every engine takes it, at half the size.
 
 import argparse
 import datetime
+import math
 
 import numpy as np
 import onnx
@@ -27,6 +28,14 @@ def load(path):
     net.load_state_dict({k: v.float() if v.dtype.is_floating_point else v
                          for k, v in saved["ema"].items()})
     return net.eval().fuse()
+
+
+def calibrate(net, threshold, usual=0.25):
+    """Shifts objectness so that a sure class at score threshold comes out as usual."""
+    shift = math.log(usual / (1 - usual)) - math.log(threshold / (1 - threshold))
+    for head in net.head:
+        head.bias.data.view(3, -1)[:, 4] += shift
+    return net
 
 
 class Graph:
@@ -147,8 +156,10 @@ def main():
     p.add_argument("out")
     p.add_argument("--half", action="store_true", help="store weights in fp16, compute in fp32")
     p.add_argument("--size", type=int, help="side of the square input; default 640 or 1280 by shape")
+    p.add_argument("--threshold", type=float, default=0.25,
+                   help="best score threshold on generated data; it becomes the usual 0.25")
     args = p.parse_args()
-    net = load(args.checkpoint)
+    net = calibrate(load(args.checkpoint), args.threshold)
     onnx.save(build(net, args.size or SIZE[net.shape], args.half), args.out)
     check(net, args.out, args.size or SIZE[net.shape])
 
