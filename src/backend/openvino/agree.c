@@ -7,9 +7,10 @@
 #include <math.h>
 #include <stdlib.h>
 
-// A value agrees within a hundredth of itself, but at least SMALL and at most PIXELS; values below
-// QUIET in both (scores of background) say nothing. docs/exactness.md quotes these.
-static const double RELATIVE = 0.01, SMALL = 0.01, PIXELS = 2.0, QUIET = 0.05, SHARE = 0.99;
+// A value agrees within SMALL + RELATIVE times itself, at most PIXELS; values below QUIET in both
+// (scores of background) say nothing. Of the trained networks at hand 99.7 % of the values agree,
+// of random ones 85 to 94 %. docs/backends.md quotes these numbers.
+static const double SMALL = 0.02, RELATIVE = 0.02, PIXELS = 2.0, QUIET = 0.05, SHARE = 0.97;
 
 // Extents for what a network leaves open: one picture, its sides a multiple of every stride.
 static const int64_t usual[] = {1, 3, 320, 320};
@@ -73,7 +74,7 @@ struct counts {
 
 static int close_enough(double a, double b)
 {
-    const double tolerance = fmin(fmax(RELATIVE * fabs(a), SMALL), PIXELS);
+    const double tolerance = fmin(SMALL + RELATIVE * fabs(a), PIXELS);
     return fabs(a - b) <= tolerance; // false for NaN
 }
 
