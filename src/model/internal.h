@@ -13,4 +13,8 @@ int sac__metadata_set(struct sac_model *model, const char *key, const char *valu
 /// Errors: SAC_EMODEL, SAC_ENOMEM.
 int sac__onnx_read(struct sac_model *model);
 
+/// Errors: SAC_EMODEL (names a node of the cycle), SAC_ENOMEM.
+struct Onnx__GraphProto;
+int sac__graph_check_cycles(const struct Onnx__GraphProto *graph);
+
 #endif

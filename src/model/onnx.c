@@ -197,6 +197,8 @@ static int read_model(struct sac_model *model, const Onnx__ModelProto *proto)
 {
     if (!proto->graph || !proto->graph->n_node || !proto->graph->n_output)
         return sac__fail(SAC_EMODEL, "no ONNX model: it holds no network");
+    int cycle = sac__graph_check_cycles(proto->graph);
+    if (cycle) return cycle;
     for (size_t i = 0; i < proto->n_metadata_props; i++) {
         const Onnx__StringStringEntryProto *entry = proto->metadata_props[i];
         int error = sac__metadata_set(model, text(entry->key), text(entry->value));
