@@ -125,6 +125,33 @@ def test_weights_behind_a_cast(tmp_path):
     check(path, (1, 96, 96), tmp_path)
 
 
+def test_nodes_in_any_order(tmp_path):
+    """Converters to half append their casts at the end."""
+    model = onnx.load(model_path(Spec("v5n", (64, 64), 3)))
+    model.graph.node.append(helper.make_node("Cast", ["images"], ["widened"], to=1))
+    for node in model.graph.node[:-1]:
+        node.input[:] = ["widened" if name == "images" else name for name in node.input]
+    path = tmp_path / "appended.onnx"
+    onnx.save(model, path)
+    check(path, (1, 64, 64), tmp_path)
+
+
+@pytest.mark.parametrize("number", [1.0, 0.5])
+def test_scale_on_the_queries(number, tmp_path):
+    """ultralytics 8.4 scales queries, earlier versions the product; here both."""
+    model = onnx.load(model_path(Spec("11n", (128, 192))))
+    model.graph.initializer.append(numpy_helper.from_array(np.float32(number), "number"))
+    for index, node in enumerate(model.graph.node):
+        if node.op_type == "MatMul":
+            break
+    turn = next(n for n in model.graph.node if n.output[0] == node.input[0])
+    model.graph.node.insert(index - 1, helper.make_node("Mul", [turn.input[0], "number"], ["scaled"]))
+    turn.input[0] = "scaled"
+    path = tmp_path / "scaled.onnx"
+    onnx.save(model, path)
+    check(path, (1, 128, 192), tmp_path)
+
+
 def test_default_models(tmp_path):
     paths = sorted((TESTS.parent / "models").glob("*.onnx"))
     if not paths:

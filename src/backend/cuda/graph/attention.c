@@ -9,7 +9,7 @@
 #include <string.h>
 
 struct match {
-    int conv, split, product, scale, softmax, mixed, result; ///< nodes
+    int conv, split, product, softmax, mixed, result; ///< nodes
     int heads, key, value;
     float factor;
 };
@@ -30,24 +30,38 @@ static int sole_reader(const struct sac_graph *graph, int tensor, enum sac__op o
     return graph->nodes[node].op == op ? node : SAC__NONE;
 }
 
-/// From the softmax back to the split into queries, keys and values.
+/// What a tensor is before it was multiplied by a constant number; the number goes into `factor`.
+static int unscaled(const struct sac_graph *graph, int tensor, float *factor)
+{
+    int node = sac__producer(graph, tensor, SAC__OP_MUL);
+    for (int side = 0; node >= 0 && side < 2; side++) {
+        const struct sac_gtensor *number = sac__input(graph, node, side);
+        if (!number->f || sac__tensor_count(number) != 1) continue;
+        *factor *= number->f[0];
+        return graph->nodes[node].inputs[!side];
+    }
+    return tensor;
+}
+
+/// From the softmax back to the split into queries, keys and values. Exporters put the scale on the
+/// product, or on the queries before it.
 static int match_weights(const struct sac_graph *graph, int softmax, struct match *m)
 {
     const struct sac_gnode *nodes = graph->nodes;
     m->softmax = softmax;
-    m->scale = sac__producer(graph, nodes[softmax].inputs[0], SAC__OP_MUL);
-    if (m->scale < 0 || nodes[softmax].axis != 3) return 0;
-    const struct sac_gtensor *factor = sac__input(graph, m->scale, 1);
-    m->product = sac__producer(graph, nodes[m->scale].inputs[0], SAC__OP_MATMUL);
-    if (m->product < 0 || !factor->f || sac__tensor_count(factor) != 1) return 0;
-    m->factor = factor->f[0];
-    int turn = sac__producer(graph, nodes[m->product].inputs[0], SAC__OP_TRANSPOSE);
-    m->split = sac__producer(graph, nodes[m->product].inputs[1], SAC__OP_SPLIT);
+    m->factor = 1;
+    int logits = unscaled(graph, nodes[softmax].inputs[0], &m->factor);
+    m->product = sac__producer(graph, logits, SAC__OP_MATMUL);
+    if (m->product < 0 || nodes[softmax].axis != 3) return 0;
+    int queries = unscaled(graph, nodes[m->product].inputs[0], &m->factor);
+    int keys = unscaled(graph, nodes[m->product].inputs[1], &m->factor);
+    int turn = sac__producer(graph, queries, SAC__OP_TRANSPOSE);
+    m->split = sac__producer(graph, keys, SAC__OP_SPLIT);
     if (turn < 0 || m->split < 0 || !swaps_last(graph, turn)) return 0;
     const struct sac_gnode *split = &nodes[m->split];
-    return split->output_count == 3 && split->axis == 2 &&
-           nodes[turn].inputs[0] == split->outputs[0] &&
-           nodes[m->product].inputs[1] == split->outputs[1];
+    queries = unscaled(graph, nodes[turn].inputs[0], &m->factor);
+    return split->output_count == 3 && split->axis == 2 && queries == split->outputs[0] &&
+           keys == split->outputs[1];
 }
 
 /// From the softmax on to the feature map of mixed values.

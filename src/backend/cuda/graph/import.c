@@ -8,7 +8,7 @@
 #include "onnx.pb-c.h"
 #include "proto.h"
 
-enum { MOST_NODES = 10000 };
+enum { MOST_NODES = 10000, MOST_ROUNDS = 100 };
 
 struct importer {
     struct sac_graph *graph;
@@ -152,6 +152,35 @@ static int import_outputs(struct importer *in)
     return graph->output_count ? 0 : sac__fail(SAC_EMODEL, "the network has no output");
 }
 
+/// Whether all inputs of a node are there.
+static int is_ready(const struct sac_graph *graph, const Onnx__NodeProto *proto)
+{
+    for (size_t k = 0; k < proto->n_input; k++)
+        if (*proto->input[k] && find(graph, proto->input[k]) < 0) return 0;
+    return 1;
+}
+
+/// ONNX wants nodes in running order, but some converters append theirs: what cannot run yet waits
+/// for another round.
+static int import_nodes(struct importer *in)
+{
+    size_t waiting = in->source->n_node, before = waiting + 1;
+    char *done = sac__graph_alloc(in->graph, waiting, 1);
+    int error = done ? 0 : sac__fail(SAC_ENOMEM, "out of memory for nodes");
+    for (int round = 0; !error && waiting && waiting < before && round < MOST_ROUNDS; round++) {
+        before = waiting;
+        for (size_t k = 0; !error && k < in->source->n_node; k++) {
+            if (done[k] || !is_ready(in->graph, in->source->node[k])) continue;
+            error = import_node(in, in->source->node[k]);
+            done[k] = 1;
+            waiting--;
+        }
+    }
+    for (size_t k = 0; !error && waiting && k < in->source->n_node; k++)
+        if (!done[k]) error = import_node(in, in->source->node[k]); // says what is missing
+    return error;
+}
+
 static int import_graph(struct importer *in, const int64_t shape[4])
 {
     if (in->source->n_node > MOST_NODES || in->source->n_initializer > MOST_NODES)
@@ -159,8 +188,7 @@ static int import_graph(struct importer *in, const int64_t shape[4])
                          in->source->n_node, MOST_NODES);
     int error = import_initializers(in);
     if (!error) error = import_input(in, shape);
-    for (size_t k = 0; !error && k < in->source->n_node; k++)
-        error = import_node(in, in->source->node[k]);
+    if (!error) error = import_nodes(in);
     return error ? error : import_outputs(in);
 }
 
