@@ -49,20 +49,31 @@ static int usage(const char *why)
     return usage_fail(verb_find("detect"), why);
 }
 
-// Each stream can serve one purpose.
-static int check_streams(const struct options *options)
+// How many of the words are "-".
+static int count_dashes(char *const *words, size_t count)
 {
-    int in = 0, out = 0;
-    for (size_t i = 0; i < options->operands.count; i++)
-        in += !strcmp(options->operands.items[i], "-");
-    for (size_t i = 0; i < options->lists.count; i++)
-        in += !strcmp(options->lists.items[i], "-");
+    int dashes = 0;
+    for (size_t i = 0; i < count; i++)
+        dashes += !strcmp(words[i], "-");
+    return dashes;
+}
+
+static int reads_stdin(const struct sources_request *request)
+{
+    return count_dashes(request->operands, request->operand_count) +
+           count_dashes(request->lists->items, request->lists->count);
+}
+
+// Each stream can serve one purpose.
+static int check_streams(const struct run *run)
+{
+    int out = 0;
     for (size_t i = 0; i < TARGETS; i++) {
-        const char *target = target_of(options, i);
+        const char *target = target_of(run->options, i);
         const struct sink_type *type = sink_find(targets[i].sink);
         out += target && type && !type->to_folder && !strcmp(target, "-");
     }
-    if (in > 1) return usage("standard input can be read only once");
+    if (reads_stdin(&run->request) > 1) return usage("standard input can be read only once");
     if (out > 1) return usage("only one output can go to standard output");
     return 0;
 }
@@ -82,20 +93,11 @@ static int read_request(struct run *run)
         request->operand_count--;
     }
     if (!request->operand_count && !options->lists.count) return usage("no SOURCE");
-    int code = check_streams(options);
+    int code = check_streams(run);
     if (code || has_model) return code;
     if (!model_path_default(run->model, sizeof run->model)) return 0;
     message_print("%s", message_last());
     return CLI_MODEL;
-}
-
-static int reads_stdin(const struct run *run)
-{
-    for (size_t i = 0; i < run->request.operand_count; i++)
-        if (!strcmp(run->request.operands[i], "-")) return 1;
-    for (size_t i = 0; i < run->request.lists->count; i++)
-        if (!strcmp(run->request.lists->items[i], "-")) return 1;
-    return 0;
 }
 
 // --- opening
@@ -105,9 +107,8 @@ static int choose_mode(struct run *run, sac_mode *mode_out)
 {
     *mode_out = SAC_MODE_THROUGHPUT;
     if (run->options->streams) return 0;
-    // A slow list on stdin must not hold up its first picture; a picture on stdin may be peeked at.
-    for (size_t i = 0; i < run->request.lists->count; i++)
-        if (!strcmp(run->request.lists->items[i], "-")) return 0;
+    // A slow list on stdin must not hold up its first picture.
+    if (count_dashes(run->options->lists.items, run->options->lists.count)) return 0;
     int count = sources_peek(run->sources, 2);
     if (count < 0) return -1;
     if (count < 2) *mode_out = SAC_MODE_LATENCY;
@@ -210,14 +211,14 @@ static void print_drops(const struct totals *totals)
 static int run_pictures(struct run *run)
 {
     const struct options *options = run->options;
-    const struct pipeline_request request = {.detector = run->detector,
-                                             .sources = run->sources,
-                                             .countable = reads_stdin(run) ? NULL : &run->request,
-                                             .image = {.max_pixels = options->max_pixels},
-                                             .outputs = run->outputs,
-                                             .output_count = run->output_count,
-                                             .workers = options->threads ? options->threads
-                                                                         : setup_cores()};
+    const struct pipeline_request request = {
+        .detector = run->detector,
+        .sources = run->sources,
+        .countable = reads_stdin(&run->request) ? NULL : &run->request,
+        .image = {.max_pixels = options->max_pixels},
+        .outputs = run->outputs,
+        .output_count = run->output_count,
+        .workers = options->threads ? options->threads : setup_cores()};
     struct totals totals;
     progress_open(options->quiet);
     int code = pipeline_run(&request, &totals);

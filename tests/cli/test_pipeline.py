@@ -71,7 +71,8 @@ def test_memory_is_bounded(model, tmp_path):
     count = 60 if SANITIZED else 2000
     for i in range(1, count):
         os.link(first, root / f"{i:05d}.jpg")
-    command = [PROGRAM, "detect", model, root, "--quiet", "--json", tmp_path / "out.jsonl"]
+    command = [PROGRAM, "detect", model, root, "--quiet", "--threads", "4",
+               "--json", tmp_path / "out.jsonl"]
     pid = os.posix_spawn(command[0], [str(c) for c in command], environment())
     _, status, usage = os.wait4(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 0
