@@ -42,7 +42,10 @@ def assert_close(ours, theirs, atol, rtol):
     np.testing.assert_allclose(ours, theirs, rtol, atol)
 
 
-@pytest.mark.parametrize("arch", ARCHS)
+LARGE = {"v5m", "v5s6", "v8s", "11s"}  # no layer that the smaller ones have not
+
+
+@pytest.mark.parametrize("arch", [arch for arch in ARCHS if arch not in LARGE])
 def test_fp32_equals_onnx_runtime(arch):
     path = model_path(Spec(arch, size=(256, 320), classes=7))
     images = pictures(1, 256, 320)
@@ -129,7 +132,7 @@ def test_auto_keeps_boxes(path):
         height, width = exact.bindings[0].shape[2:]
         channel_major = exact.bindings[1].shape[1] < exact.bindings[1].shape[2]
         found = 0
-        for seed in range(4):
+        for seed in range(2):
             images = pictures(1, height, width, seed)
             boxes, scores = scored_boxes(exact.run(images)[0], not channel_major)
             others, other_scores = scored_boxes(auto.run(images)[0], not channel_major)

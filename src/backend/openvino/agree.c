@@ -88,19 +88,37 @@ static void count_values(struct counts *counts, const float *a, const float *b, 
     }
 }
 
-// A list of detections: near-equal scores may swap rows, so each is looked for anywhere.
+static int is_quiet(const float *row, int64_t columns)
+{
+    for (int64_t k = 0; k < columns; k++)
+        if (!(fabs(row[k]) < QUIET))
+            return 0;
+    return 1;
+}
+
+// Near-equal scores may swap rows, so each is looked for anywhere.
+static int has_row(const float *list, int64_t rows, const float *row, int64_t columns)
+{
+    for (int64_t i = 0; i < rows; i++) {
+        int64_t k = 0;
+        while (k < columns && close_enough(row[k], list[i * columns + k]))
+            k++;
+        if (k == columns)
+            return 1;
+    }
+    return 0;
+}
+
+// A list of detections, the unused rows all zero: those of each in the other.
 static void count_rows(struct counts *counts, const float *a, const float *b, int64_t rows,
                        int64_t columns)
 {
-    for (int64_t i = 0; i < rows; i++) {
-        int found = 0;
-        for (int64_t j = 0; j < rows && !found; j++) {
-            found = 1;
-            for (int64_t k = 0; k < columns && found; k++)
-                found = close_enough(a[i * columns + k], b[j * columns + k]);
-        }
+    for (int64_t i = 0; i < 2 * rows; i++) {
+        const float *row = i < rows ? a + i * columns : b + (i - rows) * columns;
+        if (is_quiet(row, columns))
+            continue;
         counts->heard++;
-        counts->agreed += (size_t)found;
+        counts->agreed += (size_t)has_row(i < rows ? b : a, rows, row, columns);
     }
 }
 
