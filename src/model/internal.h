@@ -13,8 +13,12 @@ int sac__metadata_set(struct sac_model *model, const char *key, const char *valu
 /// Errors: SAC_EMODEL, SAC_ENOMEM.
 int sac__onnx_read(struct sac_model *model);
 
-/// Errors: SAC_EMODEL (names a node of the cycle), SAC_ENOMEM.
 struct Onnx__GraphProto;
+
+/// Adds the SAC__TAIL_… bits of a graph. Errors: SAC_ENOMEM.
+int sac__graph_tail(unsigned *tail_out, const struct Onnx__GraphProto *graph);
+
+/// Errors: SAC_EMODEL (names a node of the cycle), SAC_ENOMEM.
 int sac__graph_check_cycles(const struct Onnx__GraphProto *graph);
 
 #endif

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads an ONNX file with code that protoc-c made from ONNX's own onnx.proto.
+// Reads an ONNX file with code that protoc-c made from ONNX's own onnx.proto. The weights are
+// stepped over: unpacking would copy them, which takes longer than all the rest.
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "error.h"
 #include "internal.h"
 #include "onnx.pb-c.h"
+#include "wire.h"
 
 // Memory and nesting are bounded, since the file may be hostile: a message of two bytes becomes a
 // structure of a hundred, and messages nest without end.
@@ -53,118 +54,56 @@ static const char *text(const char *field)
     return field ? field : "";
 }
 
-// The tail: walking the nodes backwards from the outputs, up to the convolutions.
+/// Field numbers of onnx.proto.
+enum { MODEL_GRAPH = 7, GRAPH_INITIALIZER = 5, TENSOR_NAME = 8, TENSOR_EXTERNAL_DATA = 13 };
 
-/// A set of tensor names, by hash, with open addressing.
-struct name_set {
-    uint64_t *slots; ///< 0 = free
-    size_t mask;
+/// What reading needs, and what it finds beside the model's own fields.
+struct reader {
+    struct sac_model *model;
+    struct heap heap;
+    ProtobufCAllocator allocator;
+    struct sac__span graph; ///< within the file
 };
-
-static uint64_t *find_slot(const struct name_set *set, const char *name)
-{
-    uint64_t hash = XXH3_64bits(name, strlen(name)) | 1;
-    size_t at = (size_t)(hash >> 1) & set->mask;
-    while (set->slots[at] && set->slots[at] != hash)
-        at = (at + 1) & set->mask;
-    return set->slots + at;
-}
-
-static int set_has(const struct name_set *set, const char *name)
-{
-    return *find_slot(set, name) != 0;
-}
-
-static void set_add(struct name_set *set, const char *name)
-{
-    *find_slot(set, name) = XXH3_64bits(name, strlen(name)) | 1;
-}
-
-static int set_open(struct name_set *set, size_t most)
-{
-    size_t slots = 16;
-    while (slots < 2 * most)
-        slots *= 2;
-    set->slots = calloc(slots, sizeof *set->slots);
-    set->mask = slots - 1;
-    return set->slots ? SAC_OK : sac__fail(SAC_ENOMEM, "out of memory");
-}
-
-static int is_one_of(const char *word, const char *const *words)
-{
-    for (; *words; words++)
-        if (strcmp(word, *words) == 0) return 1;
-    return 0;
-}
-
-/// Operators whose further inputs are shapes and indices, not values.
-static int first_input_only(const char *op)
-{
-    static const char *const ops[] = {"Reshape",   "Slice",   "Gather", "Expand", "Tile", "Resize",
-                                      "Unsqueeze", "Squeeze", "Split",  "Pad",    NULL};
-    return is_one_of(op, ops);
-}
-
-static unsigned tail_bits(const char *op)
-{
-    static const char *const arithmetic[] = {"Add", "Sub", "Mul", "Div", "Pow", NULL};
-    if (is_one_of(op, arithmetic)) return SAC__TAIL_ARITHMETIC;
-    if (strcmp(op, "Exp") == 0) return SAC__TAIL_EXP;
-    if (strcmp(op, "TopK") == 0 || strcmp(op, "NonMaxSuppression") == 0) return SAC__TAIL_SELECT;
-    return 0;
-}
-
-static int makes_wanted(const Onnx__NodeProto *node, const struct name_set *wanted)
-{
-    for (size_t i = 0; i < node->n_output; i++)
-        if (set_has(wanted, node->output[i])) return 1;
-    return 0;
-}
-
-/// ONNX keeps nodes in an order in which every input is made before it is used.
-static int read_tail(struct sac_model *model, const Onnx__GraphProto *graph)
-{
-    size_t most = graph->n_output;
-    for (size_t i = 0; i < graph->n_node; i++)
-        most += graph->node[i]->n_input;
-    struct name_set wanted;
-    int error = set_open(&wanted, most);
-    if (error) return error;
-    for (size_t i = 0; i < graph->n_output; i++)
-        set_add(&wanted, text(graph->output[i]->name));
-    for (size_t i = graph->n_node; i-- > 0;) {
-        const Onnx__NodeProto *node = graph->node[i];
-        const char *op = text(node->op_type);
-        if (!makes_wanted(node, &wanted) || strcmp(op, "Conv") == 0) continue;
-        model->tail |= tail_bits(op);
-        size_t inputs = first_input_only(op) && node->n_input ? 1 : node->n_input;
-        for (size_t k = 0; k < inputs; k++)
-            set_add(&wanted, node->input[k]);
-    }
-    free(wanted.slots);
-    return SAC_OK;
-}
 
 // Input and weights
 
-static int is_initializer(const Onnx__GraphProto *graph, const char *name)
+static int damaged(void)
 {
-    for (size_t i = 0; i < graph->n_initializer; i++)
-        if (strcmp(text(graph->initializer[i]->name), name) == 0) return 1;
+    return sac__fail(SAC_EMODEL, "no ONNX model, or a damaged one");
+}
+
+static int has_name(struct sac__span tensor, const char *name)
+{
+    struct sac__field field;
+    while (sac__wire_next(&field, &tensor) > 0)
+        if (field.number == TENSOR_NAME && field.data.size == strlen(name) &&
+            memcmp(field.data.at, name, field.data.size) == 0)
+            return 1;
+    return 0;
+}
+
+static int is_initializer(struct sac__span graph, const char *name)
+{
+    struct sac__field field;
+    while (sac__wire_next(&field, &graph) > 0)
+        if (field.number == GRAPH_INITIALIZER && has_name(field.data, name)) return 1;
     return 0;
 }
 
 /// The first input; files of the first ONNX versions list the weights as inputs, too.
-static const Onnx__ValueInfoProto *first_input(const Onnx__GraphProto *graph)
+static const Onnx__ValueInfoProto *first_input(const struct reader *reader,
+                                               const Onnx__GraphProto *graph)
 {
     for (size_t i = 0; i < graph->n_input; i++)
-        if (!is_initializer(graph, text(graph->input[i]->name))) return graph->input[i];
+        if (graph->n_input == 1 || !is_initializer(reader->graph, text(graph->input[i]->name)))
+            return graph->input[i];
     return NULL;
 }
 
-static void read_input(struct sac_model *model, const Onnx__GraphProto *graph)
+static void read_input(const struct reader *reader, const Onnx__GraphProto *graph)
 {
-    const Onnx__ValueInfoProto *input = first_input(graph);
+    struct sac_model *model = reader->model;
+    const Onnx__ValueInfoProto *input = first_input(reader, graph);
     const Onnx__TypeProto *type = input ? input->type : NULL;
     if (!type || type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE) return;
     const Onnx__TensorShapeProto *shape = type->tensor_type->shape;
@@ -177,47 +116,104 @@ static void read_input(struct sac_model *model, const Onnx__GraphProto *graph)
     }
 }
 
-static int is_external(const Onnx__TensorProto *tensor)
+/// Called for each weight.
+static int see_weight(void *user, struct sac__span tensor)
 {
-    return tensor && (tensor->n_external_data ||
-                      tensor->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL);
+    struct reader *reader = user;
+    struct sac__field field;
+    int more;
+    while ((more = sac__wire_next(&field, &tensor)) > 0)
+        if (field.number == TENSOR_EXTERNAL_DATA) reader->model->self_contained = 0;
+    return more < 0 ? damaged() : SAC_OK;
 }
 
-static int is_self_contained(const Onnx__GraphProto *graph)
+/// Weights may also be constants among the nodes.
+static int has_external_constant(const Onnx__GraphProto *graph)
 {
-    for (size_t i = 0; i < graph->n_initializer; i++)
-        if (is_external(graph->initializer[i])) return 0;
     for (size_t i = 0; i < graph->n_node; i++)
-        for (size_t k = 0; k < graph->node[i]->n_attribute; k++)
-            if (is_external(graph->node[i]->attribute[k]->t)) return 0;
-    return 1;
+        for (size_t k = 0; k < graph->node[i]->n_attribute; k++) {
+            const Onnx__TensorProto *tensor = graph->node[i]->attribute[k]->t;
+            if (tensor && tensor->n_external_data) return 1;
+        }
+    return 0;
 }
 
-static int read_model(struct sac_model *model, const Onnx__ModelProto *proto)
+// The file's parts
+
+static int read_graph(struct reader *reader, const Onnx__GraphProto *graph)
 {
-    if (!proto->graph || !proto->graph->n_node || !proto->graph->n_output)
+    if (!graph->n_node || !graph->n_output)
         return sac__fail(SAC_EMODEL, "no ONNX model: it holds no network");
-    int cycle = sac__graph_check_cycles(proto->graph);
-    if (cycle) return cycle;
-    for (size_t i = 0; i < proto->n_metadata_props; i++) {
+    int error = sac__graph_check_cycles(graph);
+    if (error) return error;
+    read_input(reader, graph);
+    if (has_external_constant(graph)) reader->model->self_contained = 0;
+    return sac__graph_tail(&reader->model->tail, graph);
+}
+
+static int read_metadata(struct reader *reader, const Onnx__ModelProto *proto)
+{
+    int error = SAC_OK;
+    for (size_t i = 0; i < proto->n_metadata_props && !error; i++) {
         const Onnx__StringStringEntryProto *entry = proto->metadata_props[i];
-        int error = sac__metadata_set(model, text(entry->key), text(entry->value));
-        if (error) return error;
+        error = sac__metadata_set(reader->model, text(entry->key), text(entry->value));
     }
-    read_input(model, proto->graph);
-    model->self_contained = is_self_contained(proto->graph);
-    return read_tail(model, proto->graph);
+    return error;
+}
+
+static int unpack_failed(const struct reader *reader)
+{
+    if (reader->heap.failed == SAC_ENOMEM) return sac__fail(SAC_ENOMEM, "out of memory");
+    return damaged();
+}
+
+/// The graph without its weights.
+static int unpack_graph(struct reader *reader)
+{
+    uint8_t *kept = NULL;
+    size_t size = 0;
+    int error = sac__wire_split(&kept, &size, reader->graph, GRAPH_INITIALIZER, see_weight, reader);
+    if (error) return error;
+    Onnx__GraphProto *graph = onnx__graph_proto__unpack(&reader->allocator, size, kept);
+    free(kept);
+    if (!graph) return unpack_failed(reader);
+    error = read_graph(reader, graph);
+    onnx__graph_proto__free_unpacked(graph, &reader->allocator);
+    return error;
+}
+
+static int see_graph(void *user, struct sac__span graph)
+{
+    struct reader *reader = user;
+    if (reader->graph.at) return damaged(); // two of them
+    reader->graph = graph;
+    return SAC_OK;
+}
+
+/// The model without its graph.
+static int unpack_model(struct reader *reader, struct sac__span file)
+{
+    uint8_t *kept = NULL;
+    size_t size = 0;
+    int error = sac__wire_split(&kept, &size, file, MODEL_GRAPH, see_graph, reader);
+    if (error) return error;
+    Onnx__ModelProto *proto = onnx__model_proto__unpack(&reader->allocator, size, kept);
+    free(kept);
+    if (!proto) return unpack_failed(reader);
+    error = read_metadata(reader, proto);
+    onnx__model_proto__free_unpacked(proto, &reader->allocator);
+    return error;
 }
 
 int sac__onnx_read(struct sac_model *model)
 {
-    struct heap heap = {.left = HEAP_BASE + HEAP_FACTOR * model->size,
-                        .stack = (const char *)&heap};
-    ProtobufCAllocator allocator = {heap_alloc, heap_free, &heap};
-    Onnx__ModelProto *proto = onnx__model_proto__unpack(&allocator, model->size, model->bytes);
-    if (!proto && heap.failed == SAC_ENOMEM) return sac__fail(SAC_ENOMEM, "out of memory");
-    if (!proto) return sac__fail(SAC_EMODEL, "no ONNX model, or a damaged one");
-    int error = read_model(model, proto);
-    onnx__model_proto__free_unpacked(proto, &allocator);
-    return error;
+    struct reader reader = {
+        .model = model,
+        .heap = {.left = HEAP_BASE + HEAP_FACTOR * model->size, .stack = (const char *)&reader}};
+    reader.allocator = (ProtobufCAllocator){heap_alloc, heap_free, &reader.heap};
+    model->self_contained = 1;
+    int error = unpack_model(&reader, (struct sac__span){model->bytes, model->size});
+    if (error) return error;
+    if (!reader.graph.at) return sac__fail(SAC_EMODEL, "no ONNX model: it holds no network");
+    return unpack_graph(&reader);
 }
