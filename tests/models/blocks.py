@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The blocks and trunks of the YOLO families. Structure (widths, depths, kernels) as published in the
-model files of yolov5 7.0, ultralytics 8.4 and YOLOX 0.3; all code is our own.
+"""The blocks and trunks of the YOLO families. Structure (widths, depths, kernels) as published in
+the model files of yolov5 7.0, ultralytics 8.4 and YOLOX 0.3; all code is our own.
 
 A trunk returns its feature maps, finest first, and their strides.
 """

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From feature maps to raw output, as the families' exports have it in the graph. Each function returns
-a list of outputs: (name, shape), a shape holding numbers and names.
+"""From feature maps to raw output, as the families' exports have it in the graph. Each function
+returns a list of outputs: (name, shape), a shape holding numbers and names.
 """
 
 import numpy as np
@@ -124,7 +124,7 @@ def v5(net, levels, strides, classes, rate=0.006, raw_maps=False):
 
 
 def v8_towers(net, levels, classes, rate, light):
-    """Box distributions (64 channels) and class logits a level. light: depthwise class tower (11)."""
+    """Box distributions (64 channels) and class logits a level. light: depthwise class tower."""
     box_width = max(16, levels[0].channels // 4, 4 * BINS)
     class_width = max(levels[0].channels, min(classes, 100))
     prior = priors(net, classes)

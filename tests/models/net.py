@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small tracer: each call adds ONNX nodes and, with NumPy, computes their values for some calibration
-pictures. Convolutions get seeded He weights, scaled so that over these pictures every channel has zero mean and unit deviation: what a trained and folded batch normalisation does. So a network of
-random weights stays lively at any depth, and its scores follow what is in the picture.
+"""A small tracer: each call adds ONNX nodes and, with NumPy, computes their values for a few
+calibration pictures. Convolutions get seeded He weights, scaled and shifted so that over these
+pictures every channel has a fixed mean and deviation: what a trained and folded batch normalisation
+does. Scores then follow what is in the picture, at any depth and size of picture. Two measures keep
+pictures unlike the calibration's from dying out or exploding over sixty layers: weights sum to zero
+over the input channels' means, and SiLU works around its steepest point, where it damps.
 """
 
 import numpy as np
@@ -85,9 +88,9 @@ def convolve(x, weight, stride, pad, groups):
 
 
 class Net:
-    """Grows a graph for pictures of (batch, channels, height, width); what is in `dynamic` ("batch",
-    "height", "width") is left open. `half` stores weights as float16, as an export with half=True
-    does."""
+    """Grows a graph for pictures of (batch, channels, height, width); what is in `dynamic`
+    ("batch", "height", "width") is left open. `half` stores weights as float16, as an export with
+    half=True does. `scale`: the input's value of white."""
 
     def __init__(self, shape, dynamic=(), seed=0, opset=17, half=False, calibration=128, scale=1.0):
         self.rng = np.random.default_rng(seed)
@@ -187,7 +190,8 @@ class Net:
         what to add to each channel."""
         pad = kernel // 2 if pad is None else pad
         shape = (out, x.channels // groups, kernel, kernel)
-        weight = self.rng.standard_normal(shape, np.float32) * np.float32(np.prod(shape[1:]) ** -0.5)
+        gain = np.float32(np.prod(shape[1:]) ** -0.5)
+        weight = self.rng.standard_normal(shape, np.float32) * gain
         if groups == 1:
             weight = without_mean(weight, x.value.mean((0, 2, 3)))
         value = convolve(x.value, weight, stride, pad, groups)
@@ -263,8 +267,8 @@ class Net:
 
 
 def without_mean(weight, mean):
-    """(O,C,k,k) made orthogonal to the input channels' means, tap by tap: neither brightness nor the
-    zeros around a feature map then reach the output."""
+    """(O,C,k,k) made orthogonal to the input channels' means, tap by tap: neither brightness nor
+    the zeros around a feature map then reach the output."""
     along = np.einsum("ocij,c->oij", weight, mean) / (mean @ mean + np.float32(1e-6))
     return weight - along[:, None] * mean[:, None, None]
 
