@@ -85,8 +85,9 @@ class SPPF(nn.Module):
 class Yolo(nn.Module):
     """forward: list of (B, 3, H/s, W/s, 5 + classes) raw values, one a level."""
 
-    def __init__(self, shape="n6", classes=len(CLASSES)):
+    def __init__(self, shape="n6"):
         super().__init__()
+        classes = len(CLASSES)
         self.shape, self.classes = shape, classes
         stages = STAGES[shape]
         self.levels = len(stages) - 1

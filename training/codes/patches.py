@@ -199,7 +199,7 @@ def render(count, seed, test=False, processes=None):
            "kind": np.zeros(count, np.int64), "classes": np.full((count, MAX_SYMBOLS), -1, np.int64),
            "boxes": np.zeros((count, MAX_SYMBOLS, 4), np.float32),
            "modules": np.ones((count, MAX_SYMBOLS), np.float32)}
-    with multiprocessing.get_context("fork").Pool(processes) as pool:
+    with multiprocessing.get_context("forkserver").Pool(processes) as pool:
         jobs = ((seed * 10_000_019 + i, test) for i in range(count))
         for i, p in enumerate(pool.imap(patch_of, jobs, chunksize=32)):
             out["pixels"][i], out["size"][i], out["kind"][i] = p.pixels, (p.width, p.height), p.kind

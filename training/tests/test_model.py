@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Network, loss, export."""
+
+import ast
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from codes import CLASSES, export
+from codes.loss import ciou, loss
+from codes.model import Decoded, Yolo
+from codes.train import Ema, optimizer, stages
+
+
+@pytest.mark.parametrize(("shape", "side", "rows"), [("n", 640, 25200), ("n6", 1280, 102000)])
+def test_row_counts(shape, side, rows):
+    net = Yolo(shape)
+    assert sum(3 * (side // s) ** 2 for s in net.strides) == rows
+
+
+def test_decoded_rows_are_level_anchor_y_x():
+    net = Yolo("n").eval()
+    with torch.no_grad():
+        raws = net(x := torch.rand(1, 3, 64, 64))
+        rows = Decoded(net)(x)
+    raw = raws[1][0, 2, 1, 3].sigmoid()  # level 1, anchor 2, y 1, x 3; 4x4 cells
+    row = rows[0, 3 * 64 + 2 * 16 + 1 * 4 + 3]
+    assert torch.allclose(row[0], (raw[0] * 2 - 0.5 + 3) * 16, atol=1e-4)
+    assert torch.allclose(row[1], (raw[1] * 2 - 0.5 + 1) * 16, atol=1e-4)
+    assert torch.allclose(row[2:4], (raw[2:4] * 2) ** 2 * net.anchors[1, 2], atol=1e-3)
+
+
+def test_ciou_of_equal_and_of_apart_boxes():
+    a = torch.tensor([[10.0, 10, 4, 6]])
+    assert torch.allclose(ciou(a, a), torch.ones(1), atol=1e-5)
+    assert ciou(a, a + torch.tensor([100.0, 0, 0, 0])) < 0
+
+
+def test_a_small_network_learns_one_picture():
+    torch.manual_seed(0)
+    net = Yolo("n")
+    opt, ema = optimizer(net, 3e-3, 0.0), Ema(net)
+    x = torch.rand(2, 3, 128, 128) * 0.1
+    x[0, :, 32:96, 32:96] = 1
+    boxes = torch.tensor([[[32.0, 32, 96, 96]], [[0, 0, 0, 0]]])
+    classes = torch.tensor([[2], [-1]])
+    first = None
+    for _ in range(40):
+        total, _ = loss(net(x), net.anchors, net.strides, boxes, classes, 128)
+        opt.zero_grad()
+        total.backward()
+        opt.step()
+        ema.update(net)
+        first = first or float(total.detach())
+    assert float(total.detach()) < 0.4 * first
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_export_equals_the_network(tmp_path, half):
+    torch.manual_seed(1)
+    net = Yolo("n6").eval()
+    for module in net.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+    x = torch.rand(1, 3, 128, 128)
+    with torch.no_grad():
+        want = Decoded(net)(x).numpy()
+    model = export.build(net.fuse(), 128, half)
+    onnx.save(model, tmp_path / "m.onnx")
+    got = onnxruntime.InferenceSession(tmp_path / "m.onnx").run(None, {"images": x.numpy()})[0]
+    assert got.shape == want.shape == (1, 3 * (16 * 16 + 8 * 8 + 4 * 4 + 2 * 2), 10)
+    assert np.abs(got - want).max() < (1.0 if half else 1e-2)
+    meta = {p.key: p.value for p in model.metadata_props}
+    assert ast.literal_eval(meta["names"]) == dict(enumerate(CLASSES)) and meta["stride"] == "64"
+
+
+def test_calibration_moves_the_threshold_to_a_quarter():
+    net = Yolo("n")
+    before = net.head[0].bias.data.view(3, -1)[0, 4].item()
+    export.calibrate(net, 0.4)
+    after = net.head[0].bias.data.view(3, -1)[0, 4].item()
+    logit = lambda p: np.log(p / (1 - p))  # noqa: E731
+    assert after - before == pytest.approx(logit(0.25) - logit(0.4), abs=1e-5)
+
+
+def test_stages_share_the_time():
+    assert stages(["640:128:3", "1280:32:1"]) == [(640, 128, 0.75), (1280, 32, 1.0)]
