@@ -13,6 +13,7 @@ struct onnx_file {
     const char *metadata[9]; ///< key, value, key, value …
     int64_t input[4];        ///< -1 = dynamic; all zero: no shape
     int weights_as_inputs;   ///< as the first ONNX versions have it, the weights first
+    int reversed;            ///< nodes in the file last to first
     const char *external;    ///< name of a file that holds the weights
 };
 
@@ -81,6 +82,8 @@ static uint8_t *onnx_file_write(const struct onnx_file *file, size_t *size_out)
         names[i + 1][1] = '\0';
         onnx_file_node(node_at[i] = &nodes[i], op, names, i, !next);
     }
+    for (size_t i = 0; file->reversed && i < graph.n_node; i++)
+        node_at[i] = &nodes[graph.n_node - 1 - i];
     graph.node = node_at;
 
     weights.name = weights_name;

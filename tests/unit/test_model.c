@@ -174,6 +174,9 @@ static void tails(void **state)
     assert_int_equal(tail_of("Conv Pow Concat"), SAC__TAIL_ARITHMETIC);
     assert_int_equal(tail_of("Conv TopK Gather"), SAC__TAIL_SELECT);
     assert_int_equal(tail_of("Conv NonMaxSuppression Gather"), SAC__TAIL_SELECT);
+    struct sac_model *model = open_model(FILE_OF(.ops = "Exp Conv Pow Concat", .reversed = 1));
+    assert_int_equal(model->tail, SAC__TAIL_ARITHMETIC);
+    sac__model_close(&model);
 }
 
 static void inputs(void **state)
