@@ -63,7 +63,6 @@ struct sac_workspace {
     struct sac__shifted *kept; ///< see sac__suppression
     struct sac__block columns; ///< letterbox: where columns come from
     struct sac__block lines;   ///< letterbox: rows under way
-    struct sac__block values;  ///< head: values of a block of rows
     struct sac__block wanted;  ///< head: a byte a class
 };
 

@@ -166,12 +166,14 @@ static void bench_all(void)
 {
     const struct shape few5 = {SAC_HEAD_V5, 25200, 80, 640, 0.004f, 0};
     const struct shape many5 = {SAC_HEAD_V5, 102000, 5, 1280, 0.4f, 0};
+    const struct shape crowd5 = {SAC_HEAD_V5, 102000, 2, 1280, 0.6f, 0}; // few boxes stay
     const struct shape few8 = {SAC_HEAD_V8, 8400, 80, 640, 0.004f, 0};
     const struct shape many8 = {SAC_HEAD_V8, 8400, 80, 640, 1.f, 0};
     bench("v5 25200x85, few", few5, SAC_F32, 0.3f);
     bench("v5 25200x85 float16, few", few5, SAC_F16, 0.3f);
     bench("v5 102000x10, many", many5, SAC_F32, 0.25f);
-    bench("v8 84x8400, few", few8, SAC_F32, 0.3f);
+    bench("v5 102000x7, crowded", crowd5, SAC_F32, 0.25f);
+    bench("v8 84x8400, few", few8, SAC_F32, 0.35f);
     bench("v8 84x8400, all", many8, SAC_F32, 0.25f);
 }
 

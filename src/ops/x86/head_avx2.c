@@ -9,40 +9,61 @@
 
 enum { LANES = 8, BLOCK = 1024, NONFINITE_BITS = 0x7f800000 };
 
-#define INLINE static inline __attribute__((always_inline))
-
-INLINE __m256 load_eight(const void *data, int64_t at, int half)
+SAC_INLINE __m256 load_eight(const void *data, int64_t at, int half)
 {
     if (!half) return _mm256_loadu_ps((const float *)data + at);
     return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)((const uint16_t *)data + at)));
 }
 
-INLINE __m256i magnitude(__m256i bits)
+SAC_INLINE __m256i magnitude(__m256i bits)
 {
     return _mm256_and_si256(bits, _mm256_set1_epi32(0x7fffffff));
 }
 
 static float largest(__m256 values)
 {
-    float lanes[LANES], most;
-    _mm256_storeu_ps(lanes, values);
-    most = lanes[0];
-    for (int i = 1; i < LANES; i++) most = lanes[i] > most ? lanes[i] : most;
-    return most;
+    __m128 most = _mm_max_ps(_mm256_castps256_ps128(values), _mm256_extractf128_ps(values, 1));
+    most = _mm_max_ps(most, _mm_movehl_ps(most, most));
+    return _mm_cvtss_f32(_mm_max_ss(most, _mm_movehdup_ps(most)));
 }
 
 // ---- a row's values side by side: v5, YOLOX -----------------------------------------------------
 
-// As sac__row_best for a row whose objectness is above conf and finite; scores: its class scores,
-// padded with zeros to a multiple of eight.
-static enum sac__verdict best_of(const float *scores, int32_t classes, float objectness, float conf,
-                                 float *score_out, int32_t *class_out)
+// Class scores of a row by eights; zeros behind the last.
+struct scores {
+    const void *data;
+    int32_t classes;
+    __m256i rest; ///< mask of the values in the last eight
+};
+
+static struct scores scores_of(const struct sac__rows *rows)
+{
+    const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    const int32_t rest = (rows->head.classes - 1) % LANES + 1;
+    return (struct scores){rows->data, rows->head.classes,
+                           _mm256_cmpgt_epi32(_mm256_set1_epi32(rest), lanes)};
+}
+
+SAC_INLINE __m256 load_scores(const struct scores *scores, int64_t at, int32_t c, int half)
+{
+    if (c + LANES <= scores->classes) return load_eight(scores->data, at + c, half);
+    if (!half) return _mm256_maskload_ps((const float *)scores->data + at + c, scores->rest);
+    uint16_t last[LANES] = {0};
+    memcpy(last, (const uint16_t *)scores->data + at + c,
+           (size_t)(scores->classes - c) * sizeof *last);
+    return load_eight(last, 0, half);
+}
+
+// As sac__row_best for a row whose objectness is above conf and finite; its class scores begin at
+// `at`.
+SAC_INLINE enum sac__verdict best_of(const struct scores *scores, int64_t at, float objectness,
+                                     float conf, float *score_out, int32_t *class_out, int half)
 {
     const __m256 factor = _mm256_set1_ps(objectness);
     __m256 most = _mm256_setzero_ps();
     __m256i bits = _mm256_setzero_si256();
-    for (int32_t c = 0; c < classes; c += LANES) {
-        const __m256 values = _mm256_loadu_ps(scores + c);
+    for (int32_t c = 0; c < scores->classes; c += LANES) {
+        const __m256 values = load_scores(scores, at, c, half);
         bits = _mm256_max_epi32(bits, magnitude(_mm256_castps_si256(values)));
         most = _mm256_max_ps(_mm256_mul_ps(values, factor), most);
     }
@@ -51,58 +72,40 @@ static enum sac__verdict best_of(const float *scores, int32_t classes, float obj
     const float best = largest(most);
     if (!(best > conf)) return SAC__BELOW;
     if (!sac__finite(best)) return SAC__NONFINITE;
-    for (int32_t c = 0; c < classes; c++) {
-        if (scores[c] * objectness != best) continue;
-        *class_out = c;
-        break;
-    }
     *score_out = best;
+    int32_t c = 0;
+    for (int equal = 0; !equal; c += LANES) { // best is one of the products
+        const __m256 product = _mm256_mul_ps(load_scores(scores, at, c, half), factor);
+        equal = _mm256_movemask_ps(_mm256_cmp_ps(product, _mm256_set1_ps(best), _CMP_EQ_OQ));
+        if (equal) *class_out = c + __builtin_ctz((unsigned)equal);
+    }
     return SAC__ABOVE;
 }
 
-// Copies a row's class scores to where they may be read by eights.
-INLINE void copy_scores(float *out, const struct sac__rows *rows, int64_t at, int half)
+SAC_INLINE void read_rows(struct sac__candidates *candidates, const struct sac__rows *rows,
+                          int half)
 {
-    const int32_t classes = rows->head.classes, whole = classes / LANES * LANES;
-    for (int32_t c = 0; c < whole; c += LANES)
-        _mm256_storeu_ps(out + c, load_eight(rows->data, at + c, half));
-    for (int32_t c = whole; c < classes; c++)
-        out[c] = half ? _cvtsh_ss(((const uint16_t *)rows->data)[at + c])
-                      : ((const float *)rows->data)[at + c];
-}
-
-INLINE void read_rows(float *scores, struct sac__candidates *candidates,
-                      const struct sac__rows *rows, int half)
-{
+    const struct scores scores = scores_of(rows);
     const float conf = candidates->conf;
-    const int64_t width = rows->row_step;
     int64_t at = 4;
-    for (int32_t row = 0; row < rows->count; row++, at += width) {
+    for (int32_t row = 0; row < rows->count; row++, at += rows->row_step) {
         const float objectness = half ? _cvtsh_ss(((const uint16_t *)rows->data)[at])
                                       : ((const float *)rows->data)[at];
         if (objectness <= conf && objectness >= -FLT_MAX) continue;
         float score;
         int32_t class_id = 0;
         enum sac__verdict verdict = SAC__NONFINITE;
-        if (sac__finite(objectness)) {
-            copy_scores(scores, rows, at + 1, half);
-            verdict = best_of(scores, rows->head.classes, objectness, conf, &score, &class_id);
-        }
+        if (sac__finite(objectness))
+            verdict = best_of(&scores, at + 1, objectness, conf, &score, &class_id, half);
         if (verdict == SAC__NONFINITE) candidates->nonfinite++;
         if (verdict == SAC__ABOVE) sac__candidates_add(candidates, rows, row, score, class_id);
     }
 }
 
-static int read_v5(sac_workspace *workspace, struct sac__candidates *candidates,
-                   const struct sac__rows *rows)
+static void read_v5(struct sac__candidates *candidates, const struct sac__rows *rows)
 {
-    const size_t room = ((size_t)rows->head.classes + LANES) * sizeof(float);
-    const int error = sac__block_reserve(&workspace->values, room);
-    if (error) return error;
-    memset(workspace->values.data, 0, room);
-    if (rows->half) read_rows(workspace->values.data, candidates, rows, 1);
-    else read_rows(workspace->values.data, candidates, rows, 0);
-    return 0;
+    if (rows->half) read_rows(candidates, rows, 1);
+    else read_rows(candidates, rows, 0);
 }
 
 // ---- a channel's values side by side: v8 --------------------------------------------------------
@@ -113,7 +116,7 @@ struct block {
     int32_t most[BLOCK]; ///< largest bits without the sign
 };
 
-INLINE void take_channel(struct block *block, const void *data, int64_t at, int32_t count, int half)
+SAC_INLINE void take_channel(struct block *block, const void *data, int64_t at, int32_t count, int half)
 {
     for (int32_t i = 0; i < count; i += LANES) {
         const __m256i bits = _mm256_castps_si256(load_eight(data, at + i, half));
@@ -151,7 +154,7 @@ static void finish_block(const struct block *block, struct sac__candidates *cand
     }
 }
 
-INLINE void read_block(struct sac__candidates *candidates, const struct sac__rows *rows,
+SAC_INLINE void read_block(struct sac__candidates *candidates, const struct sac__rows *rows,
                        int32_t start, int32_t count, int half)
 {
     struct block block;
@@ -180,7 +183,7 @@ int sac__head_avx2(sac_workspace *workspace, struct sac__candidates *candidates,
 {
     if (rows->head.family == SAC_HEAD_END2END)
         return sac__head_c(workspace, candidates, rows);
-    if (rows->head.family != SAC_HEAD_V8) return read_v5(workspace, candidates, rows);
-    read_v8(candidates, rows);
+    if (rows->head.family == SAC_HEAD_V8) read_v8(candidates, rows);
+    else read_v5(candidates, rows);
     return 0;
 }
