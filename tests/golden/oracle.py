@@ -76,17 +76,14 @@ def suppress(corners, label, iou, agnostic, max_det):
     box = corners + (label.astype(F) * shift)[:, None]
     with np.errstate(all="ignore"):
         area = (box[:, 2] - box[:, 0]) * (box[:, 3] - box[:, 1])
-    alive, stay = np.ones(len(box), bool), []
-    for i in range(len(box)):
-        if not alive[i]:
-            continue
+    left, stay = np.arange(len(box)), []
+    while len(left) and len(stay) < max_det:
+        i, left = left[0], left[1:]
         stay.append(i)
-        if len(stay) == max_det:
-            break
         with np.errstate(all="ignore"):
-            size = np.minimum(box[i, 2:], box[:, 2:]) - np.maximum(box[i, :2], box[:, :2])
-            common = size.clip(F(0)).prod(1)
-            alive &= ~(common / (area[i] + area - common) > F(iou))
+            size = np.minimum(box[i, 2:], box[left, 2:]) - np.maximum(box[i, :2], box[left, :2])
+            common = size[:, 0].clip(F(0)) * size[:, 1].clip(F(0))
+            left = left[~(common / (area[i] + area[left] - common) > F(iou))]
     return np.array(stay, int)
 
 
