@@ -3,7 +3,9 @@ import pathlib
 import sys
 
 import pytest
+import torch
 
+torch.set_num_threads(1)  # the tensors are small
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 
