@@ -9,7 +9,8 @@ enum { MOST = 16 };
 
 static void describe(const sac_binding *b)
 {
-    printf("%d %s %s %s (", b->index, b->name, b->is_input ? "in" : "out", sac_dtype_name(b->dtype));
+    printf("%d %s %s ", b->index, b->name, b->is_input ? "in" : "out");
+    printf("%s (", sac_dtype_name(b->dtype));
     for (int i = 0; i < b->ndim; i++) printf(i ? ",%lld" : "%lld", (long long)b->shape[i]);
     printf(") flat %lld, %lld bytes\n", (long long)b->count, (long long)b->bytes);
 }

@@ -15,8 +15,7 @@ for file in "${sources[@]}"; do
     [ "$(wc -l <"$file")" -le 600 ] || complain "$file: more than 600 lines"
     ! grep -nP '\t| $' "$file" || complain "$file: tab or trailing space"
 done
-awk 'length > 100 {print FILENAME ":" FNR ": more than 100 columns"; bad = 1} END {exit bad}' \
-    "${sources[@]}" || status=1
+! LC_ALL=C.UTF-8 grep -nE '^.{101,}' "${sources[@]}" || complain 'lines of more than 100 columns'
 if command -v cppcheck >/dev/null; then
     cppcheck -q --enable=warning,portability --inline-suppr --error-exitcode=1 --std=c11 \
         --suppress=missingIncludeSystem -Iinclude -Isrc src cli || status=1

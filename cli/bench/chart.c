@@ -231,7 +231,8 @@ int bench_draw_chart(const struct bench_report *report, const char *path)
     FILE *out = open_memstream(&bytes, &size);
     int failed = !out || render(&chart, out, dot && !strcasecmp(dot, ".svg"));
     if (out) failed = fclose(out) || failed;
-    failed = failed ? message_set("%s: chart cannot be drawn", path) : file_write(path, bytes, size);
+    failed = failed ? message_set("%s: chart cannot be drawn", path)
+                    : file_write(path, bytes, size);
     free(bytes);
     return failed;
 }

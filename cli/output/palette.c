@@ -49,8 +49,8 @@ struct rgb palette_color(int32_t class_id)
     return (struct rgb){srgb_of_linear(color.r), srgb_of_linear(color.g), srgb_of_linear(color.b)};
 }
 
-// WCAG 2's ratio would put black on saturated blues and greens, where white reads better; below this
-// luminance white still has a ratio of 3, which is what it asks of bold letters.
+// WCAG 2's ratio would put black on saturated blues and greens, where white reads better; below
+// this luminance white still has a ratio of 3, which is what it asks of bold letters.
 struct rgb palette_text_on(struct rgb background)
 {
     double luminance = 0.2126 * linear_of_srgb(background.r) +

@@ -33,7 +33,7 @@ typedef struct sac_engine_options {
     sac_mode mode;
     int threads;           ///< CPU threads; 0 = as many as the process may use
     int streams;           ///< throughput mode: runs at once; 0 = the engine chooses
-    const char *cache_dir; ///< folder for compiled models; NULL = the user's cache folder, "" = none
+    const char *cache_dir; ///< for compiled models; NULL = the user's cache folder, "" = none
     uint64_t cache_limit;  ///< bytes that the folder may hold; 0 = 1 GiB
     /// Warnings and notes of the library, a line each without newline; NULL = dropped.
     void (*log)(void *user, const char *line);

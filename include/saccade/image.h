@@ -53,10 +53,10 @@ typedef struct sac_image_options {
 /// Default limit on width × height: 2^28 pixels (16384 × 16384).
 #define SAC_IMAGE_MAX_PIXELS (UINT64_C(1) << 28)
 
-/// Opens JPEG, PNG, WebP, BMP, TIFF or GIF (first frame), told apart by content, as SAC_BGR8 in host
-/// memory: orientation applied, alpha dropped, gray and palette made three channels, 16 bit made 8,
-/// CMYK converted. A picture of which pixels are missing or damaged is refused, never filled in;
-/// bytes after it do no harm. The pixels belong to image_out until sac_image_release.
+/// Opens JPEG, PNG, WebP, BMP, TIFF or GIF (first frame), told apart by content, as SAC_BGR8 in
+/// host memory: orientation applied, alpha dropped, gray and palette made three channels, 16 bit
+/// made 8, CMYK converted. A picture of which pixels are missing or damaged is refused, never
+/// filled in; bytes after it do no harm. The pixels belong to image_out until sac_image_release.
 /// Errors: SAC_EIO, SAC_EIMAGE (damaged, truncated or unknown), SAC_ELIMIT, SAC_ENOMEM, SAC_EINVAL.
 /// After a failure image_out is all zero.
 SAC_API int sac_image_open(sac_image *image_out, const char *path,

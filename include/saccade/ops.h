@@ -31,7 +31,7 @@ typedef struct sac_letterbox {
     int32_t width0, height0;       ///< source picture, pixels
     int32_t width, height;         ///< network input, pixels
     int32_t new_width, new_height; ///< resized picture, pixels
-    int32_t left, top;             ///< padding before it, pixels; what remains goes right and bottom
+    int32_t left, top;             ///< padding before it, pixels; the rest goes right and bottom
     double gain; ///< min(height/height0, width/width0), with no_upscale at most 1; not rounded
 } sac_letterbox;
 
@@ -68,10 +68,10 @@ SAC_API int sac_letterbox_apply(sac_tensor *input_out, int64_t index, const sac_
 
 /// Families of raw output; `docs/heads.md` has their layouts.
 #define SAC_HEADS(X)                                                                               \
-    X(SAC_HEAD_V5, 0, "v5")       /* (B,A,5+nc) cx,cy,w,h,obj,cls…: YOLOv5, v7 */                   \
-    X(SAC_HEAD_V8, 1, "v8")       /* (B,4+nc,A) channel-major, no objectness: v6, v8, v9, 11, 12 */ \
-    X(SAC_HEAD_END2END, 2, "end2end") /* (B,K,6) x1,y1,x2,y2,score,class: v10, 26, nms=True */      \
-    X(SAC_HEAD_YOLOX, 3, "yolox")     /* (B,A,5+nc) undecoded YOLOX */                              \
+    X(SAC_HEAD_V5, 0, "v5")           /* (B,A,5+nc) cx,cy,w,h,obj,cls…: YOLOv5, v6's own, v7 */ \
+    X(SAC_HEAD_V8, 1, "v8")           /* (B,4+nc,A) channel-major, no objectness: v8, v9, 11, 12 */\
+    X(SAC_HEAD_END2END, 2, "end2end") /* (B,K,6) x1,y1,x2,y2,score,class: v10, 26, nms=True */ \
+    X(SAC_HEAD_YOLOX, 3, "yolox")     /* (B,A,5+nc) undecoded YOLOX */ \
     X(SAC_HEAD_YOLOX_DECODED, 4, "yolox-decoded") /* (B,A,5+nc) decoded YOLOX */
 
 #define SAC_HEAD_ENUM(name, value, text) name = value,

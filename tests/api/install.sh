@@ -47,6 +47,7 @@ LD_LIBRARY_PATH=$lib "$work/program"
 model=$work/moved/share/saccade/models/codes-n.onnx
 if [ -e "$model" ] && [ -e "$lib/saccade/libsaccade-openvino.so" ]; then
     for example in boxes engine; do
+        # shellcheck disable=SC2046 # as above
         ${CC:-cc} -std=c11 -o "$work/$example" "$source/examples/$example.c" \
             $(pkg-config --cflags --libs saccade)
         env -u SACCADE_PLUGINS XDG_CACHE_HOME="$work/cache" LD_LIBRARY_PATH="$lib" \
