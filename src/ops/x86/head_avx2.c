@@ -116,7 +116,8 @@ struct block {
     int32_t most[BLOCK]; ///< largest bits without the sign
 };
 
-SAC_INLINE void take_channel(struct block *block, const void *data, int64_t at, int32_t count, int half)
+SAC_INLINE void take_channel(struct block *block, const void *data, int64_t at, int32_t count,
+                             int half)
 {
     for (int32_t i = 0; i < count; i += LANES) {
         const __m256i bits = _mm256_castps_si256(load_eight(data, at + i, half));

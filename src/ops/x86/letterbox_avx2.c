@@ -113,36 +113,54 @@ SAC_INLINE void copy_values(void *dst, size_t at, sac_dtype dtype, const void *v
     memcpy((uint8_t *)dst + at * bytes, values, count * bytes);
 }
 
-// Values before dst reaches a 32-byte boundary of its own, 1 to 16.
-SAC_INLINE int32_t first_values(const void *dst, sac_dtype dtype)
+// Values before dst reaches a boundary of as many as a step writes, 1 to `step`, at most count.
+SAC_INLINE int32_t first_values(const void *dst, sac_dtype dtype, int32_t step, int32_t count)
 {
     const uintptr_t bytes = dtype == SAC_F32 ? 4 : dtype == SAC_F16 ? 2 : 1;
-    return 2 * LANES - (int32_t)((uintptr_t)dst / bytes % (2 * LANES));
+    const int32_t first = step - (int32_t)((uintptr_t)dst / bytes % (uintptr_t)step);
+    return first < count ? first : count;
+}
+
+// Two lines and their weights, blended.
+struct blend {
+    const int16_t *upper, *lower;
+    __m256i weight0, weight1;
+    __m256 scale;
+};
+
+// Columns x to x+15 → dst[at] on.
+SAC_INLINE void blend_sixteen(void *dst, size_t at, sac_dtype dtype, const struct blend *blend,
+                              int32_t x)
+{
+    const __m256i u = _mm256_loadu_si256((const __m256i *)(blend->upper + x));
+    const __m256i l = _mm256_loadu_si256((const __m256i *)(blend->lower + x));
+    const __m256i sum = _mm256_add_epi16(_mm256_mulhi_epi16(u, blend->weight0),
+                                         _mm256_mulhi_epi16(l, blend->weight1));
+    const __m256i bytes = _mm256_srli_epi16(_mm256_add_epi16(sum, _mm256_set1_epi16(2)), 2);
+    store_eight(dst, at, dtype, _mm256_cvtepu16_epi32(_mm256_castsi256_si128(bytes)),
+                blend->scale);
+    store_eight(dst, at + LANES, dtype, _mm256_cvtepu16_epi32(_mm256_extracti128_si256(bytes, 1)),
+                blend->scale);
+}
+
+// Fewer than sixteen.
+SAC_INLINE void blend_some(void *dst, sac_dtype dtype, const struct blend *blend, int32_t x,
+                           int32_t count)
+{
+    float values[2 * LANES] = {0};
+    blend_sixteen(values, 0, dtype, blend, x);
+    copy_values(dst, x, dtype, values, (size_t)count);
 }
 
 SAC_INLINE void down(void *dst, sac_dtype dtype, int32_t count, const int16_t *upper,
                      const int16_t *lower, struct sac__tap row, float scale)
 {
-    const __m256i weight0 = _mm256_set1_epi16(row.weight0), two = _mm256_set1_epi16(2);
-    const __m256i weight1 = _mm256_set1_epi16(row.weight1);
-    const __m256 factor = _mm256_set1_ps(scale);
-    int32_t end = first_values(dst, dtype);
-    for (int32_t x = 0; x < count; x = end, end += 2 * LANES) {
-        const __m256i u = _mm256_loadu_si256((const __m256i *)(upper + x));
-        const __m256i l = _mm256_loadu_si256((const __m256i *)(lower + x));
-        const __m256i sum = _mm256_add_epi16(_mm256_mulhi_epi16(u, weight0),
-                                             _mm256_mulhi_epi16(l, weight1));
-        const __m256i bytes = _mm256_srli_epi16(_mm256_add_epi16(sum, two), 2);
-        const __m256i low = _mm256_cvtepu16_epi32(_mm256_castsi256_si128(bytes));
-        const __m256i high = _mm256_cvtepu16_epi32(_mm256_extracti128_si256(bytes, 1));
-        float rest[2 * LANES];
-        const int32_t values = (end < count ? end : count) - x;
-        void *out = values == 2 * LANES ? dst : rest;
-        const size_t at = values == 2 * LANES ? (size_t)x : 0;
-        store_eight(out, at, dtype, low, factor);
-        store_eight(out, at + LANES, dtype, high, factor);
-        if (out == rest) copy_values(dst, x, dtype, rest, (size_t)values);
-    }
+    const struct blend blend = {upper, lower, _mm256_set1_epi16(row.weight0),
+                                _mm256_set1_epi16(row.weight1), _mm256_set1_ps(scale)};
+    int32_t x = first_values(dst, dtype, 2 * LANES, count);
+    blend_some(dst, dtype, &blend, 0, x);
+    for (; x + 2 * LANES <= count; x += 2 * LANES) blend_sixteen(dst, x, dtype, &blend, x);
+    blend_some(dst, dtype, &blend, x, count - x);
 }
 
 static void down_any(void *dst, sac_dtype dtype, int32_t count, const int16_t *upper,
@@ -161,28 +179,42 @@ SAC_INLINE __m256i take_eight(const uint8_t *pixels, int32_t step, __m256i shuff
     return _mm256_shuffle_epi8(_mm256_set_m128i(high, low), shuffle);
 }
 
+// The bytes of one channel of a row of pixels.
+struct channel {
+    const uint8_t *row;
+    int32_t step;
+    __m256i shuffle;
+    __m256 scale;
+};
+
+// Fewer than eight, or so near the end that reading eight would go too far.
+SAC_INLINE void copy_some(void *dst, sac_dtype dtype, const struct channel *channel, int32_t x,
+                          int32_t count)
+{
+    uint8_t pixels[4 * LANES + 16] = {0};
+    float values[LANES] = {0};
+    memcpy(pixels, channel->row + x * (size_t)channel->step, (size_t)count * channel->step);
+    store_eight(values, 0, dtype, take_eight(pixels, channel->step, channel->shuffle),
+                channel->scale);
+    copy_values(dst, x, dtype, values, (size_t)count);
+}
+
 SAC_INLINE void same(void *dst, sac_dtype dtype, int32_t count, const uint8_t *row, int32_t step,
                      int32_t byte, float scale)
 {
     int8_t from[32];
     memset(from, -1, sizeof from);
     for (int i = 0; i < LANES; i++) from[4 * i] = (int8_t)(i % 4 * step + byte);
-    const __m256i shuffle = _mm256_loadu_si256((const __m256i *)from);
-    const __m256 factor = _mm256_set1_ps(scale);
-    int32_t end = (first_values(dst, dtype) - 1) % LANES + 1;
-    for (int32_t x = 0; x < count; x = end, end += LANES) {
-        const uint8_t *from_row = row + x * (size_t)step;
-        if (end - x == LANES && (count - x) * step >= 4 * step + 16 && end <= count) {
-            store_eight(dst, x, dtype, take_eight(from_row, step, shuffle), factor);
-            continue;
-        }
-        uint8_t pixels[4 * LANES + 16] = {0}; // reading eight would go too far
-        float rest[LANES];
-        const int32_t values = (end < count ? end : count) - x;
-        memcpy(pixels, from_row, (size_t)values * step);
-        store_eight(rest, 0, dtype, take_eight(pixels, step, shuffle), factor);
-        copy_values(dst, x, dtype, rest, (size_t)values);
-    }
+    const struct channel channel = {row, step, _mm256_loadu_si256((const __m256i *)from),
+                                    _mm256_set1_ps(scale)};
+    const int32_t reach = (4 * step + 16 + step - 1) / step; // pixels that loading eight touches
+    int32_t x = first_values(dst, dtype, LANES, count);
+    copy_some(dst, dtype, &channel, 0, x);
+    for (; x + reach <= count; x += LANES)
+        store_eight(dst, x, dtype, take_eight(row + x * (size_t)step, step, channel.shuffle),
+                    channel.scale);
+    for (; x < count; x += LANES)
+        copy_some(dst, dtype, &channel, x, count - x < LANES ? count - x : LANES);
 }
 
 static void same_any(void *dst, sac_dtype dtype, int32_t count, const uint8_t *row, int32_t step,
