@@ -30,7 +30,8 @@ typedef struct sac_timings {
 typedef struct sac_detections {
     sac_detection *items; ///< count objects; owned by the structure
     size_t count;
-    size_t candidates; ///< rows (row and class pairs with multi-label) above the threshold
+    size_t candidates; ///< rows (row and class pairs with multi-label) above the threshold and of
+                       ///< a wanted class
     size_t nonfinite;  ///< rows dropped because a value was NaN or infinite
     size_t overflow;   ///< candidates dropped because more than 30000 passed the threshold
     sac_timings ms;

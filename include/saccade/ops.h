@@ -96,7 +96,8 @@ typedef struct sac_nms {
     int agnostic;    ///< nonzero: classes suppress one another
     int multi_label; ///< nonzero: a row gives a candidate for each class above conf
     sac_compat compat;
-    const int32_t *classes; ///< keep only these class ids; NULL keeps all
+    const int32_t *classes; ///< keep only these class ids (others than the head's are ignored; none
+                            ///< when class_count is 0); NULL keeps all
     size_t class_count;
 } sac_nms;
 
