@@ -185,6 +185,30 @@ static void reset(struct sac__candidates *candidates, const sac_nms *nms)
     candidates->conf = nms->conf + 0.f; // -0 becomes 0
 }
 
+// Thresholds and letterbox checked, memory taken, counters at zero.
+static int start(sac_workspace *workspace, const sac_letterbox *letterbox, const sac_nms *nms,
+                 int32_t classes)
+{
+    int error = check_nms(nms);
+    if (!error) error = check_map(letterbox);
+    if (!error) error = sac__workspace_reserve(workspace);
+    if (!error) error = set_wanted(workspace, nms, classes);
+    if (!error) reset(&workspace->candidates, nms);
+    return error;
+}
+
+// From candidates to detections.
+static int finish(const struct sac_ops *ops, sac_workspace *workspace,
+                  sac_detections *detections_out, sac_head_family family,
+                  const sac_letterbox *letterbox, const sac_nms *nms)
+{
+    const size_t count = pick(ops, workspace, family == SAC_HEAD_END2END, nms);
+    const int yolox = family == SAC_HEAD_YOLOX || family == SAC_HEAD_YOLOX_DECODED;
+    const int whole = yolox && letterbox->left == 0 && letterbox->top == 0;
+    const struct sac__map map = sac__map_make(letterbox, nms->compat, whole);
+    return write_detections(detections_out, workspace, count, &map);
+}
+
 int sac__ops_boxes(const struct sac_ops *ops, sac_workspace *workspace,
                    sac_detections *detections_out, const sac_tensor *output, int64_t index,
                    const sac_head *head, const sac_letterbox *letterbox, const sac_nms *nms)
@@ -193,21 +217,23 @@ int sac__ops_boxes(const struct sac_ops *ops, sac_workspace *workspace,
     *detections_out = (sac_detections){0};
     if (!output || !head || !letterbox || !nms)
         return sac__fail(SAC_EINVAL, "output, head, letterbox or nms is NULL");
-    int error = check_nms(nms);
-    if (!error) error = check_map(letterbox);
-    if (!error) error = check_tensor(output, index);
+    int error = check_tensor(output, index);
     if (!error) error = check_shape(output, head, letterbox);
-    if (!error) error = sac__workspace_reserve(workspace);
-    if (!error) error = set_wanted(workspace, nms, head->classes);
+    if (!error) error = start(workspace, letterbox, nms, head->classes);
     if (error) return error;
-
     const struct sac__rows rows = rows_of(output, index, head, letterbox);
-    reset(&workspace->candidates, nms);
     error = ops->head(workspace, &workspace->candidates, &rows);
     if (error) return error;
-    const size_t count = pick(ops, workspace, head->family == SAC_HEAD_END2END, nms);
-    const int yolox = head->family == SAC_HEAD_YOLOX || head->family == SAC_HEAD_YOLOX_DECODED;
-    const int whole = yolox && letterbox->left == 0 && letterbox->top == 0;
-    const struct sac__map map = sac__map_make(letterbox, nms->compat, whole);
-    return write_detections(detections_out, workspace, count, &map);
+    return finish(ops, workspace, detections_out, head->family, letterbox, nms);
+}
+
+int sac__ops_maps(const struct sac_ops *ops, sac_workspace *workspace,
+                  sac_detections *detections_out, const struct sac__maps *maps,
+                  const sac_letterbox *letterbox, const sac_nms *nms)
+{
+    *detections_out = (sac_detections){0};
+    int error = start(workspace, letterbox, nms, maps->head.classes);
+    if (!error) error = ops->maps(workspace, &workspace->candidates, maps);
+    if (error) return error;
+    return finish(ops, workspace, detections_out, maps->head.family, letterbox, nms);
 }

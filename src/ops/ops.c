@@ -15,7 +15,8 @@ static int always(void)
     return 1;
 }
 
-static const struct sac_ops ops_c = {"c", always, sac__letterbox_c, sac__head_c, sac__nms_c};
+static const struct sac_ops ops_c = {"c", always, sac__letterbox_c, sac__head_c, sac__maps_c,
+                                    sac__nms_c};
 
 #if defined(SACCADE_X86)
 /// Not by __builtin_cpu_supports: clang 14 does not know the name.
@@ -37,9 +38,9 @@ static int has_avx512(void)
 }
 
 static const struct sac_ops ops_avx2 = {"avx2", has_avx2, sac__letterbox_avx2, sac__head_avx2,
-                                        sac__nms_avx2};
+                                        sac__maps_avx2, sac__nms_avx2};
 static const struct sac_ops ops_avx512 = {"avx512", has_avx512, sac__letterbox_avx512,
-                                          sac__head_avx2, sac__nms_avx2};
+                                          sac__head_avx2, sac__maps_avx2, sac__nms_avx2};
 #endif
 
 // Fastest first.

@@ -4,6 +4,7 @@
 #define SAC_SRC_OPS_TABLE_H
 
 #include "math/letterbox.h"
+#include "math/maps.h"
 #include "math/nms.h"
 #include "ops.h"
 
@@ -79,6 +80,9 @@ struct sac_ops {
     /// Finds the rows above the threshold; gives each to sac__candidates_add, by rising row.
     int (*head)(sac_workspace *workspace, struct sac__candidates *candidates,
                 const struct sac__rows *rows);
+    /// The same for raw maps.
+    int (*maps)(sac_workspace *workspace, struct sac__candidates *candidates,
+                const struct sac__maps *maps);
     /// Greedy suppression. Writes the ranks that stay, at most `most`; returns how many.
     size_t (*nms)(uint32_t *picked_out, const struct sac__suppression *job);
 };

@@ -21,6 +21,7 @@ struct sac__rows {
     const void *data;
     int32_t half;  ///< nonzero: binary16 values, else float
     int32_t count; ///< rows
+    int32_t first; ///< number of row 0 among all of the picture's, for `anchor`
     int64_t row_step, value_step;
     sac_head head;
     int32_t width, height; ///< network input, pixels

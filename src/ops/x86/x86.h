@@ -44,6 +44,8 @@ int sac__letterbox_avx2(sac_workspace *workspace, const struct sac__letterbox_jo
 int sac__letterbox_avx512(sac_workspace *workspace, const struct sac__letterbox_job *job);
 int sac__head_avx2(sac_workspace *workspace, struct sac__candidates *candidates,
                    const struct sac__rows *rows);
+int sac__maps_avx2(sac_workspace *workspace, struct sac__candidates *candidates,
+                   const struct sac__maps *maps);
 size_t sac__nms_avx2(uint32_t *picked_out, const struct sac__suppression *job);
 
 #endif
