@@ -264,6 +264,7 @@ int inspect_run(const struct options *options)
     sac_detector_options how;
     sac_detector *detector = NULL;
     setup_options(&how, options, SAC_MODE_LATENCY);
+    how.keep_head = 1; // the bindings of the file, not of what detect makes of it
     int error = sac_detector_open(&detector, path, &how);
     if (error == SAC_EMODEL) return inspect_engine(path, options);
     if (error) return open_fail(error);

@@ -40,7 +40,7 @@ struct options {
     // where and how it runs
     char *device, *backend, *cache_dir;
     int precision; ///< sac_precision
-    int threads, streams, no_cache, ops;
+    int threads, streams, no_cache, ops, keep_head;
     // model and its input
     int layout;   ///< 0: recognise, else sac_head_family + 1
     int imgsz[2]; ///< width, height; 0: the model's own

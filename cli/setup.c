@@ -63,6 +63,7 @@ void setup_options(sac_detector_options *options_out, const struct options *opti
     options_out->letterbox.no_upscale = options->no_upscale;
     options_out->pad = options->pad;
     options_out->ops = ops[options->ops];
+    options_out->keep_head = options->keep_head;
 }
 
 // --- classes

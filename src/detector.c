@@ -61,24 +61,36 @@ static int run_letterbox(sac_detector *detector, struct slot *slot, const sac_im
     return 0;
 }
 
-static int run_network(sac_detector *detector, struct slot *slot, sac_tensor *output_out)
+static int run_network(sac_detector *detector, struct slot *slot, sac_tensor *outputs)
 {
     int error = sac_context_enqueue(slot->context);
     if (!error) error = sac_context_wait(slot->context);
-    if (!error) error = sac_context_tensor(slot->context, detector->output, output_out);
+    for (int i = 0; i < detector->output_count && !error; i++)
+        error = sac_context_tensor(slot->context, detector->output + (size_t)i, &outputs[i]);
     return error;
 }
 
-static int run_boxes(sac_detector *detector, struct slot *slot, const sac_tensor *output,
+static int read_picture(sac_detector *detector, struct slot *slot, const sac_tensor *outputs,
+                        int64_t index, const sac_letterbox *letterbox, sac_detections *found)
+{
+    const sac_nms *nms = &detector->options.nms;
+    if (!detector->cut)
+        return sac__ops_boxes(detector->ops, slot->workspace, found, outputs, index,
+                              &detector->info.head, letterbox, nms);
+    struct sac__maps maps;
+    int error = sac__cut_maps(detector->cut, outputs, index, &maps);
+    if (error) return error;
+    return sac__ops_maps(detector->ops, slot->workspace, found, &maps, letterbox, nms);
+}
+
+static int run_boxes(sac_detector *detector, struct slot *slot, const sac_tensor *outputs,
                      size_t count, sac_detections *detections_out)
 {
-    for (size_t i = 0; i < count; i++) {
-        int error = sac__ops_boxes(detector->ops, slot->workspace, &detections_out[i], output,
-                                   (int64_t)i, &detector->info.head, &slot->letterboxes[i],
-                                   &detector->options.nms);
-        if (error) return error;
-    }
-    return 0;
+    int error = 0;
+    for (size_t i = 0; i < count && !error; i++)
+        error = read_picture(detector, slot, outputs, (int64_t)i, &slot->letterboxes[i],
+                             &detections_out[i]);
+    return error;
 }
 
 // One run of the network over 1 to batch pictures; a batch that is not full leaves old pictures in
@@ -86,13 +98,13 @@ static int run_boxes(sac_detector *detector, struct slot *slot, const sac_tensor
 static int run_batch(sac_detector *detector, struct slot *slot, const sac_image *images,
                      size_t count, sac_detections *detections_out)
 {
-    sac_tensor output;
+    sac_tensor outputs[SAC__OUTPUTS];
     const double start = milliseconds();
     int error = run_letterbox(detector, slot, images, count);
     const double lettered = milliseconds();
-    if (!error) error = run_network(detector, slot, &output);
+    if (!error) error = run_network(detector, slot, outputs);
     const double answered = milliseconds();
-    if (!error) error = run_boxes(detector, slot, &output, count, detections_out);
+    if (!error) error = run_boxes(detector, slot, outputs, count, detections_out);
     const double done = milliseconds();
     const double share = 1.0 / (double)count;
     const sac_timings ms = {(lettered - start) * share, (answered - lettered) * share,
@@ -119,6 +131,20 @@ int sac_detector_run(sac_detector *detector, const sac_image *images, size_t cou
     return error;
 }
 
+int sac_detector_boxes(sac_detector *detector, const sac_tensor *outputs, int64_t index,
+                       const sac_letterbox *letterbox, sac_detections *detections_out)
+{
+    if (!detections_out) return sac__fail(SAC_EINVAL, "detections_out is NULL");
+    *detections_out = (sac_detections){0};
+    if (!detector || !outputs || !letterbox)
+        return sac__fail(SAC_EINVAL, "detector, outputs or letterbox is NULL");
+    struct slot *slot = take_slot(detector);
+    const size_t first = detector->output - 1; // outputs follow the one input
+    int error = read_picture(detector, slot, outputs + first, index, letterbox, detections_out);
+    give_slot(detector, slot);
+    return error;
+}
+
 const sac_model_info *sac_detector_info(const sac_detector *detector)
 {
     return &detector->info;
@@ -127,6 +153,11 @@ const sac_model_info *sac_detector_info(const sac_detector *detector)
 sac_engine *sac_detector_engine(const sac_detector *detector)
 {
     return detector->engine;
+}
+
+int sac_detector_reads_maps(const sac_detector *detector)
+{
+    return detector->cut != NULL;
 }
 
 int sac_detector_batch(const sac_detector *detector)

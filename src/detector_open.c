@@ -161,7 +161,9 @@ static int open_engine(sac_detector *detector, const char *path)
     int error = check_against_model(detector);
     if (error) return error;
     choose_shape(detector, &source);
-    error = sac__engine_open(&detector->engine, &source, &detector->options.engine);
+    sac__detector_cut(detector, &source);
+    if (!detector->cut)
+        error = sac__engine_open(&detector->engine, &source, &detector->options.engine);
     if (!error) error = sac_engine_binding(detector->engine, 0, &detector->input);
     if (!error) error = sac__model_check_input(&detector->input);
     return error;
@@ -169,6 +171,8 @@ static int open_engine(sac_detector *detector, const char *path)
 
 static int recognise_head(sac_detector *detector)
 {
+    if (detector->cut) return 0; // has been
+    detector->output_count = 1;
     size_t count = sac_engine_binding_count(detector->engine);
     sac_binding *bindings = calloc(count, sizeof *bindings);
     if (!bindings) return sac__fail(SAC_ENOMEM, "no memory for %zu bindings", count);
@@ -233,17 +237,24 @@ static int choose_ops(sac_detector *detector)
 
 // --- open: slots
 
+static int bind_output(sac_detector *detector, struct slot *slot, int index)
+{
+    const size_t at = detector->output + (size_t)index;
+    sac_binding output;
+    int error = sac_engine_binding(detector->engine, at, &output);
+    if (error || output.count < 0) return error; // a dynamic output stays in the engine's memory
+    error = sac_engine_alloc(detector->engine, at, 0, NULL, &slot->outputs[index]);
+    return error ? error : sac_context_bind(slot->context, at, &slot->outputs[index]);
+}
+
 static int bind_slot(sac_detector *detector, struct slot *slot)
 {
     const int64_t shape[] = {detector->batch, 3, detector->height, detector->width};
     int error = sac_engine_alloc(detector->engine, 0, 0, shape, &slot->input);
     if (!error && detector->options.letterbox.fit != SAC_FIT_AUTO)
         error = sac_context_bind(slot->context, 0, &slot->input);
-    sac_binding output;
-    if (!error) error = sac_engine_binding(detector->engine, detector->output, &output);
-    if (error || output.count < 0) return error; // a dynamic output stays in the engine's memory
-    error = sac_engine_alloc(detector->engine, detector->output, 0, NULL, &slot->output);
-    if (!error) error = sac_context_bind(slot->context, detector->output, &slot->output);
+    for (int i = 0; i < detector->output_count && !error; i++)
+        error = bind_output(detector, slot, i);
     return error;
 }
 
@@ -280,7 +291,7 @@ static void close_slot(struct slot *slot)
     sac_context_close(&slot->context);
     sac__workspace_close(&slot->workspace);
     sac_tensor_free(&slot->input);
-    sac_tensor_free(&slot->output);
+    for (int i = 0; i < SAC__OUTPUTS; i++) sac_tensor_free(&slot->outputs[i]);
     free(slot->letterboxes);
 }
 
@@ -291,6 +302,7 @@ void sac_detector_close(sac_detector **detector)
     for (int i = 0; i < closing->slot_count; i++) close_slot(&closing->slots[i]);
     free(closing->slots);
     sac_engine_close(&closing->engine);
+    sac__cut_close(&closing->cut);
     sac__model_close(&closing->model);
     free(closing->names);
     free(closing->spare_names);
@@ -313,6 +325,8 @@ static int open_parts(sac_detector *detector, const char *path)
     // The file's bytes have served; what it says of itself stays.
     free(detector->model->bytes);
     detector->model->bytes = NULL;
+    if (detector->cut) free(detector->cut->bytes);
+    if (detector->cut) detector->cut->bytes = NULL;
     return error;
 }
 

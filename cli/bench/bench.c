@@ -90,6 +90,7 @@ static int report(const struct bench *bench)
                                   .pictures = &bench->pictures,
                                   .batch = sac_detector_batch(bench->detector),
                                   .cores = setup_cores(),
+                                  .reads_maps = sac_detector_reads_maps(bench->detector),
                                   .result = &bench->result};
     find_input(&report);
     bench_processor(report.processor, sizeof report.processor);

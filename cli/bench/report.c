@@ -74,6 +74,8 @@ static void print_heading(const struct bench_report *report)
            report->batch, (int)report->model->head.classes, report->model->hash);
     printf("engine     %s: %s\n", sac_engine_backend(report->engine),
            sac_engine_where(report->engine));
+    if (report->reads_maps)
+        printf("network    without its decode tail: boxes are read from raw maps (--keep-head)\n");
     printf("machine    %s, %d core%s\npictures   %s", report->processor, report->cores,
            report->cores == 1 ? "" : "s", pictures);
     if (report->result->has_latency) printf("; %.3g boxes a picture", report->result->boxes);
@@ -150,11 +152,11 @@ static json_t *rates_json(const struct bench_result *result)
 
 static json_t *model_json(const struct bench_report *report)
 {
-    return json_pack("{s:o, s:s, s:s, s:i, s:i, s:i, s:i}", "path", json_text(report->model_path),
+    return json_pack("{s:o, s:s, s:s, s:i, s:i, s:i, s:i, s:b}", "path", json_text(report->model_path),
                      "hash", report->model->hash, "head",
                      sac_head_name(report->model->head.family), "classes",
                      (int)report->model->head.classes, "width", report->input_width, "height",
-                     report->input_height, "batch", report->batch);
+                     report->input_height, "batch", report->batch, "raw_maps", report->reads_maps);
 }
 
 static json_t *pictures_json(const struct bench_report *report)

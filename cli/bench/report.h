@@ -12,6 +12,7 @@ struct bench_report {
     const sac_engine *engine;
     const struct bench_pictures *pictures;
     int batch, cores;
+    int reads_maps; ///< sac_detector_reads_maps
     int input_width, input_height;
     char processor[128];
     const struct bench_result *result;

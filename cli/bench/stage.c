@@ -52,17 +52,15 @@ static int alone_step(struct bench_worker *worker)
     return 0;
 }
 
-// The head's output is the first of three dimensions.
-static int find_output(struct bench_worker *worker)
+// Outputs follow the one input.
+static int find_outputs(struct bench_worker *worker)
 {
-    const sac_engine *engine = sac_detector_engine(worker->detector);
-    for (size_t i = 0; i < sac_engine_binding_count(engine); i++) {
-        sac_binding binding;
-        if (sac_engine_binding(engine, i, &binding)) return fail_library();
-        if (binding.is_input || binding.ndim != 3) continue;
-        return sac_context_tensor(worker->context, i, &worker->output) ? fail_library() : 0;
-    }
-    return message_set("the model has no output of three dimensions");
+    const size_t count = sac_engine_binding_count(sac_detector_engine(worker->detector));
+    worker->outputs = calloc(count, sizeof *worker->outputs);
+    if (!worker->outputs) return message_set("out of memory");
+    for (size_t i = 1; i < count; i++)
+        if (sac_context_tensor(worker->context, i, &worker->outputs[i - 1])) return fail_library();
+    return 0;
 }
 
 int bench_worker_open(struct bench_worker *worker, const struct bench_plan *plan,
@@ -77,7 +75,7 @@ int bench_worker_open(struct bench_worker *worker, const struct bench_plan *plan
     if (sac_context_open(&worker->context, sac_detector_engine(detector)) ||
         sac_context_bind(worker->context, 0, &worker->input))
         return fail_library();
-    return alone_step(worker) || find_output(worker) ? -1 : 0;
+    return alone_step(worker) || find_outputs(worker) ? -1 : 0;
 }
 
 void bench_worker_close(struct bench_worker *worker)
@@ -85,6 +83,7 @@ void bench_worker_close(struct bench_worker *worker)
     sac_context_close(&worker->context);
     sac_tensor_free(&worker->input);
     sac_image_release(&worker->image);
+    free(worker->outputs);
     free(worker->images);
     free(worker->detections);
 }
@@ -99,11 +98,10 @@ static int open_step(struct bench_worker *worker)
 
 static int boxes_step(struct bench_worker *worker)
 {
-    const sac_model_info *info = sac_detector_info(worker->detector);
     sac_detections found;
     for (size_t i = 0; i < batch_of(worker); i++) {
-        if (sac_head_read(&found, &worker->output, (int64_t)i, &info->head, &worker->letterbox,
-                          worker->plan->nms))
+        if (sac_detector_boxes(worker->detector, worker->outputs, (int64_t)i, &worker->letterbox,
+                               &found))
             return fail_library();
         sac_detections_free(&found);
     }

@@ -10,7 +10,8 @@ struct bench_worker {
     const struct bench_plan *plan;
     sac_detector *detector;
     sac_context *context;
-    sac_tensor input, output; ///< input is owned; output belongs to the context, with boxes in it
+    sac_tensor input;
+    sac_tensor *outputs; ///< all of the context, with boxes in them
     sac_image image;          ///< the first picture
     sac_letterbox letterbox;  ///< of that picture
     sac_image *images;        ///< room for a batch

@@ -25,6 +25,8 @@ typedef struct sac_detector_options {
     sac_letterbox_options letterbox; ///< YOLOX heads use SAC_FIT_TOP_LEFT where fit is SAC_FIT_PAD
     int pad;                         ///< padding value 0–255; default 114
     const char *ops; ///< pixel and box kernels: "auto", or "c" for the plain reference
+    int keep_head; ///< nonzero: run the whole network; else, where the decode tail is known, the
+                   ///< engine stops before it and boxes are read from raw maps
 } sac_detector_options;
 
 /// Sets all defaults. size = sizeof(sac_detector_options): the version of the structure.
@@ -66,6 +68,14 @@ SAC_API void sac_detector_close(sac_detector **detector);
 SAC_API int sac_detector_run(sac_detector *detector, const sac_image *images, size_t count,
                              sac_detections *detections_out);
 
+/// Boxes of picture `index` from outputs of the detector's engine that you have run yourself: all
+/// of them, in the order of the bindings (sac_context_tensor). Thresholds are the detector's. Waits
+/// while every context is in a run. Free detections_out with sac_detections_free; after a failure
+/// it is all zero. Errors: SAC_EINVAL (tensors that are not the engine's), SAC_EUNSUPPORTED,
+/// SAC_ENOMEM.
+SAC_API int sac_detector_boxes(sac_detector *detector, const sac_tensor *outputs, int64_t index,
+                               const sac_letterbox *letterbox, sac_detections *detections_out);
+
 /// Other thresholds from the next run on; no run may be under way. nms->classes is copied: class
 /// names can be looked up in sac_detector_info and set here. Errors: SAC_EINVAL (a value out of
 /// range; the old thresholds stay), SAC_ENOMEM.
@@ -74,8 +84,12 @@ SAC_API int sac_detector_set_nms(sac_detector *detector, const sac_nms *nms);
 /// What the model says of itself; owned by the detector.
 SAC_API const sac_model_info *sac_detector_info(const sac_detector *detector);
 
-/// The engine below, for its bindings and precision; owned by the detector.
+/// The engine below, for its bindings and precision; owned by the detector. Its outputs are raw
+/// maps where the decode tail is left out (sac_detector_reads_maps).
 SAC_API sac_engine *sac_detector_engine(const sac_detector *detector);
+
+/// Nonzero where the engine stops before the decode tail and boxes are read from raw maps.
+SAC_API int sac_detector_reads_maps(const sac_detector *detector);
 
 /// Pictures that one run of the network takes, ≥ 1.
 SAC_API int sac_detector_batch(const sac_detector *detector);

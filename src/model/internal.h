@@ -9,6 +9,9 @@
 /// earlier one. Errors: SAC_EMODEL (names the key, and the position in a literal), SAC_ENOMEM.
 int sac__metadata_set(struct sac_model *model, const char *key, const char *value);
 
+/// XXH3-128 as xxh128sum prints it: the canonical, big-endian form in hex.
+void sac__model_hash(char hash_out[33], const void *bytes, size_t size);
+
 /// Reads the ONNX graph of model->bytes: metadata, input shape, tail, external data.
 /// Errors: SAC_EMODEL, SAC_ENOMEM.
 int sac__onnx_read(struct sac_model *model);

@@ -11,8 +11,7 @@
 #include "error.h"
 #include "internal.h"
 
-/// As xxh128sum prints it: the canonical, big-endian form in hex.
-static void hash_bytes(char hash_out[33], const void *bytes, size_t size)
+void sac__model_hash(char hash_out[33], const void *bytes, size_t size)
 {
     XXH128_canonical_t canonical;
     XXH128_canonicalFromHash(&canonical, XXH3_128bits(bytes, size));
@@ -66,7 +65,7 @@ static int read_owned(struct sac_model **model_out, uint8_t *bytes, size_t size)
     const char *foreign = foreign_format(bytes, size);
     if (!error && foreign) error = sac__fail(SAC_EMODEL, "no ONNX model but %s", foreign);
     if (!error) error = sac__onnx_read(model);
-    if (!error) hash_bytes(model->hash, bytes, size);
+    if (!error) sac__model_hash(model->hash, bytes, size);
     if (error) sac__model_close(&model);
     *model_out = model;
     return error;

@@ -68,7 +68,8 @@ static void push(struct sac__candidates *candidates, const struct sac__candidate
 void sac__candidates_add(struct sac__candidates *candidates, const struct sac__rows *rows,
                          int32_t row, float score, int32_t class_id)
 {
-    struct sac__candidate candidate = {.score = score, .class_id = class_id, .anchor = rows->first + row};
+    struct sac__candidate candidate = {
+        .score = score, .class_id = class_id, .anchor = rows->first + row};
     if (!sac__row_box(rows, row, candidate.box)) {
         candidates->nonfinite++;
         return;

@@ -34,8 +34,7 @@ int sac__ops_letterbox(const struct sac_ops *ops, sac_workspace *workspace, sac_
 int sac__ops_boxes(const struct sac_ops *ops, sac_workspace *workspace,
                    sac_detections *detections_out, const sac_tensor *output, int64_t index,
                    const sac_head *head, const sac_letterbox *letterbox, const sac_nms *nms);
-/// The same from one picture's raw maps; `maps` has been made by sac__cut_maps or a test, and is
-/// not checked.
+/// The same from one picture's raw maps; `maps` is not checked: sac__cut_maps has.
 int sac__ops_maps(const struct sac_ops *ops, sac_workspace *workspace,
                   sac_detections *detections_out, const struct sac__maps *maps,
                   const sac_letterbox *letterbox, const sac_nms *nms);

@@ -224,7 +224,7 @@ int main(int count, char **arguments)
     sac_workspace *workspace; // reused, as the detector does
     CHECK(!sac__workspace_open(&workspace), "%s", sac_error_message());
     size_t boxes = 0;
-    for (int i = 0; i < 300; i++) {
+    for (int i = 0; i < 150; i++) {
         const struct shape shape = random_shape();
         boxes += check_case(workspace, &shape);
     }

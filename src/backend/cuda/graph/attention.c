@@ -4,7 +4,7 @@
 // convolution's output channels are put in the order all queries, all keys, all values, so that the
 // values are a view, too.
 #include "convolution.h"
-#include "ops.h"
+#include "graph/ops.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "ops.h"
+#include "graph/ops.h"
 
 static int constant_add(struct sac_graph *graph, const char *name, int rank, const int64_t *shape,
                         int *tensor_out)

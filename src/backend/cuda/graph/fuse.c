@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Activations and residual additions go into the epilogue of the convolution before them.
 #include "convolution.h"
-#include "ops.h"
+#include "graph/ops.h"
 
 /// Nodes that change nothing: their readers read what they read.
 static void drop_identities(struct sac_graph *graph)

@@ -2,7 +2,7 @@
 // Gives each tensor a place. Concat never runs: its inputs are made where they belong in its
 // output. Split and Slice never run: their outputs are views. What cannot be placed so is copied.
 #include "plan.h"
-#include "ops.h"
+#include "graph/ops.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Nodes become layers, their weights are packed.
 #include "plan.h"
-#include "ops.h"
+#include "graph/ops.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 // One convolution with several outputs: for convolutions of one window over the same input (C3's
 // cv1 and cv2, the first layers of a head's towers), and for one whose result is split by channels.
 #include "convolution.h"
-#include "ops.h"
+#include "graph/ops.h"
 
 #include <string.h>
 

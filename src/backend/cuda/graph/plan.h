@@ -11,45 +11,13 @@
 
 #include <stdio.h>
 
-#include "graph.h"
+#include "graph/head.h"
 
 enum {
-    SAC__LEVELS = 8,  ///< most levels of a head
-    SAC__ANCHORS = 8, ///< most anchors a level
     SAC__PARTS = 4,   ///< most output views of a convolution
     SAC__ALIGN = 256, ///< of buffers in the arena, bytes
     SAC__GROUP = 8,   ///< channels that pitches and packed weights are multiples of
     SAC__STEM = 16    ///< channels of the space-to-depth input
-};
-
-enum sac_head_family {
-    SAC__HEAD_V5, ///< v5, v7: rows (R,5+nc), anchors; one raw map a level
-    SAC__HEAD_V8 ///< v8, v9, 11: (4+nc,A), distances, each the mean of `bins`; two raw maps a level
-};
-
-struct sac_view {
-    int buffer;      ///< SAC__NONE: no view
-    int64_t channel; ///< first
-    int64_t channels;
-};
-
-/// One level of the head, all extents in cells.
-struct sac_head_level {
-    int64_t height, width;
-    float stride; ///< input pixels a cell
-    int anchor_count;
-    float anchors[SAC__ANCHORS][2]; ///< V5: width, height in input pixels
-    struct sac_view raw;            ///< V5: anchors·(5+nc) logits; V8: 4·bins logits of distances
-    struct sac_view scores;         ///< V8: nc logits
-};
-
-/// The decode tail, taken off the network: what a head kernel needs to read raw logits.
-struct sac_head_plan {
-    enum sac_head_family family;
-    int level_count;
-    struct sac_head_level levels[SAC__LEVELS];
-    int64_t classes, bins;
-    int64_t rows, columns; ///< boxes, and numbers a box, of the output that it replaces
 };
 
 #define SAC__LAYERS(X)                                                                             \
@@ -136,15 +104,6 @@ static inline int64_t sac__view_width(const struct sac_plan *plan, const struct 
                                                          : view->channels;
 }
 
-/// A raw map as the head reads it: logit of pixel p, channel c of one picture.
-struct sac_raw {
-    const float *data;
-    int64_t pixel_step, channel_step;
-};
-
-/// Rows of one picture from raw maps, two a level (the second for V8's scores).
-void sac__head_rows(const struct sac_head_plan *head, const struct sac_raw *raw, float *rows);
-
 /// Layers as reference.c runs them; convolutions are in reference_conv.c.
 int sac__reference_conv(const struct sac_plan *plan, const struct sac_layer *layer, void *arena);
 void sac__reference_depthwise(const struct sac_plan *plan, const struct sac_layer *layer,
@@ -182,14 +141,6 @@ struct sac_place {
 int sac__pass_layout(struct sac_graph *graph, struct sac_plan *plan, struct sac_place **places_out);
 int sac__pass_lower(struct sac_graph *graph, struct sac_plan *plan, const struct sac_place *places);
 int sac__pass_memory(struct sac_plan *plan);
-
-/// Runs the tail's nodes (marked) on values of the raw maps; keeps only `output`'s values.
-int sac__tail_eval(struct sac_graph *graph, const char *tail, int output);
-
-/// Whether the tail computes what the head would; fills strides and anchors from it.
-/// Writes 1 or 0. Errors: SAC_ENOMEM, SAC_EUNSUPPORTED.
-int sac__head_probe(struct sac_graph *graph, const char *tail, const int raw[][2], int output,
-                    struct sac_head_plan *head, int *equal_out);
 
 /// FLOP of a convolution or attention node.
 double sac__node_flop(const struct sac_graph *graph, int node);

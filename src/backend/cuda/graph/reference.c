@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs a plan in plain C on float: the specification of every layer, and of the head.
 #include "plan.h"
-#include "ops.h"
+#include "graph/ops.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 // Chained max pools of one odd window k with stride 1 are pools of k, 2k-1, 3k-2, … of the first
 // one's input: one layer reads it once and writes all.
 #include "convolution.h"
-#include "ops.h"
+#include "graph/ops.h"
 
 #include <string.h>
 

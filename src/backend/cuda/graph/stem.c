@@ -2,7 +2,7 @@
 // A stride-2 convolution over the picture's 3 channels is a stride-1 convolution over its 2×2
 // space-to-depth form: 6×6 becomes 3×3, 3×3 becomes 2×2, over 12 channels in 16.
 #include "convolution.h"
-#include "ops.h"
+#include "graph/ops.h"
 
 #include <string.h>
 

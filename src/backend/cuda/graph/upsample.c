@@ -4,7 +4,7 @@
 // Wa·a is computed at a quarter of the area and added in the epilogue of the rest; the upsampled
 // tensor never exists.
 #include "convolution.h"
-#include "ops.h"
+#include "graph/ops.h"
 
 #include <string.h>
 

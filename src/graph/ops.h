@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One inference and one evaluation function an operator; the table is SAC__OPS.
-#ifndef SAC_CUDA_GRAPH_OPS_H
-#define SAC_CUDA_GRAPH_OPS_H
+#ifndef SAC_GRAPH_OPS_H
+#define SAC_GRAPH_OPS_H
 
 #include "graph.h"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A network as the graph compiler sees it: tensors with fixed shapes, nodes in an order in which
 // they can run. Passes rewrite it until only what plan.h lists is left.
-#ifndef SAC_CUDA_GRAPH_H
-#define SAC_CUDA_GRAPH_H
+#ifndef SAC_GRAPH_GRAPH_H
+#define SAC_GRAPH_GRAPH_H
 
 #include <stddef.h>
 #include <stdint.h>

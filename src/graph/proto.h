@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#ifndef SAC_CUDA_GRAPH_PROTO_H
-#define SAC_CUDA_GRAPH_PROTO_H
+#ifndef SAC_GRAPH_PROTO_H
+#define SAC_GRAPH_PROTO_H
 
 #include "graph.h"
 #include "onnx.pb-c.h"

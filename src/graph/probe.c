@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Asks the decode tail what it does: logits of zero give each anchor's size, random ones tell
 // whether the head would give the same rows.
-#include "plan.h"
+#include "head.h"
 #include "ops.h"
 
 #include <math.h>

@@ -2,8 +2,9 @@
 // What protobuf holds, read with care: attributes and tensors.
 #include "proto.h"
 
-#include <math.h>
 #include <string.h>
+
+#include "ops/math/half.h"
 
 static const Onnx__AttributeProto *attribute(const struct sac_gnode *node, const char *name)
 {
@@ -62,15 +63,6 @@ int sac__attr_tensor(struct sac_graph *graph, int node, const char *name, int te
     return sac__proto_tensor(graph, tensor, a->t);
 }
 
-static float half_to_float(uint16_t half)
-{
-    int exponent = half >> 10 & 31, fraction = half & 1023;
-    float magnitude = exponent == 31 ? (fraction ? NAN : INFINITY)
-                      : exponent     ? ldexpf((float)(1024 + fraction), exponent - 25)
-                                     : ldexpf((float)fraction, -24);
-    return half & 0x8000 ? -magnitude : magnitude;
-}
-
 static size_t element_size(int32_t type)
 {
     switch (type) {
@@ -114,7 +106,7 @@ static void read_raw(struct sac_gtensor *t, int64_t k, int32_t type, const uint8
         break;
     case ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16:
         memcpy(&half, from, 2);
-        t->f[k] = half_to_float(half);
+        t->f[k] = sac__half_float(half);
         break;
     case ONNX__TENSOR_PROTO__DATA_TYPE__INT32:
         memcpy(&word, from, 4);
@@ -154,7 +146,7 @@ static void read_list(struct sac_gtensor *t, int64_t k, const Onnx__TensorProto 
         t->i[k] = p->int64_data[k];
         break;
     case ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16:
-        t->f[k] = half_to_float((uint16_t)p->int32_data[k]);
+        t->f[k] = sac__half_float((uint16_t)p->int32_data[k]);
         break;
     default:
         t->i[k] = p->int32_data[k];
