@@ -18,6 +18,7 @@ struct findings {
     const char *path;
     const sac_engine *engine;
     const sac_model_info *info; ///< NULL where the head was refused
+    int reads_maps;             ///< what detect does: sac_detector_reads_maps
 };
 
 // --- strides
@@ -134,6 +135,8 @@ static void print_info(const struct findings *found)
 {
     const sac_model_info *info = found->info;
     printf("head       %s, by %s\n", sac_head_name(info->head.family), info->head_source);
+    printf("read from  %s\n", found->reads_maps ? "raw maps, the decode tail left out (--keep-head)"
+                                               : "the network's output");
     print_strides(found);
     print_classes(info);
     if (*info->description) {
@@ -207,6 +210,7 @@ static void add_info(json_t *object, const struct findings *found)
     json_object_set_new(object, "head",
                         json_pack("{s:s, s:s, s:i}", "family", sac_head_name(info->head.family),
                                   "source", info->head_source, "classes", (int)info->head.classes));
+    json_object_set_new(object, "raw_maps", json_boolean(found->reads_maps));
     json_object_set_new(object, "stride", json_integer(info->stride));
     json_object_set_new(object, "strides", strides_json(found));
     json_object_set_new(object, "names", names);
@@ -245,10 +249,21 @@ static int inspect_engine(const char *path, const struct options *options)
     char why[5120];
     snprintf(why, sizeof why, "%s", sac_error_message());
     int error = sac_engine_open(&engine, path, &detector.engine);
-    if (!error) report(&(struct findings){path, engine, NULL}, options);
+    if (!error) report(&(struct findings){path, engine, NULL, 0}, options);
     sac_engine_close(&engine);
     message_print("%s", why);
     return CLI_MODEL;
+}
+
+// Whether boxes would be read from raw maps: opens the model once more, as detect does.
+static int reads_maps(const char *path, sac_detector_options how)
+{
+    sac_detector *detector = NULL;
+    how.keep_head = 0;
+    how.engine.log = NULL;
+    const int maps = !sac_detector_open(&detector, path, &how) && sac_detector_reads_maps(detector);
+    sac_detector_close(&detector);
+    return maps;
 }
 
 int inspect_run(const struct options *options)
@@ -269,7 +284,8 @@ int inspect_run(const struct options *options)
     if (error == SAC_EMODEL) return inspect_engine(path, options);
     if (error) return open_fail(error);
     int code =
-        report(&(struct findings){path, sac_detector_engine(detector), sac_detector_info(detector)},
+        report(&(struct findings){path, sac_detector_engine(detector), sac_detector_info(detector),
+                                  reads_maps(path, how)},
                options);
     sac_detector_close(&detector);
     return code;

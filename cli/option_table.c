@@ -105,7 +105,7 @@ const struct option_spec option_table[] = {
     CHOICE("ops", PICTURES, ops, "auto|c", "auto",
            "letterbox and boxes: fast code, or the plain reference; the results are equal"),
     FLAG("keep-head", 0, PICTURES, keep_head,
-         "let the engine run the whole network; else boxes are read before its last, slow step"),
+         "let the engine run the network's decode tail too, instead of reading raw maps"),
     TEXT(OPTION_PATH, "cache-dir", MODELS, cache_dir, "DIR", NULL,
          "folder for compiled models (default: saccade in the user's cache folder)"),
     FLAG("no-cache", 0, MODELS, no_cache, "compile the model anew, keep nothing"),

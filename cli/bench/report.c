@@ -152,8 +152,8 @@ static json_t *rates_json(const struct bench_result *result)
 
 static json_t *model_json(const struct bench_report *report)
 {
-    return json_pack("{s:o, s:s, s:s, s:i, s:i, s:i, s:i, s:b}", "path", json_text(report->model_path),
-                     "hash", report->model->hash, "head",
+    return json_pack("{s:o, s:s, s:s, s:i, s:i, s:i, s:i, s:b}", "path",
+                     json_text(report->model_path), "hash", report->model->hash, "head",
                      sac_head_name(report->model->head.family), "classes",
                      (int)report->model->head.classes, "width", report->input_width, "height",
                      report->input_height, "batch", report->batch, "raw_maps", report->reads_maps);

@@ -230,8 +230,8 @@ static int check_output(const struct sac_cut *cut, const sac_tensor *outputs, in
                      (map->dtype == SAC_F32 || map->dtype == SAC_F16) &&
                      map->dtype == outputs[0].dtype && sac_tensor_is_contiguous(map);
     return fits ? 0
-                : sac__fail(SAC_EINVAL, "output %d holds no raw map (B,%lld,%lld,%lld) of picture %lld",
-                            at, (long long)shape[0], (long long)shape[1], (long long)shape[2],
+                : sac__fail(SAC_EINVAL,
+                            "output %d holds no raw map (B,%lld,%lld,%lld) of picture %lld", at, (long long)shape[0], (long long)shape[1], (long long)shape[2],
                             (long long)index);
 }
 

@@ -64,6 +64,7 @@ struct sac_workspace {
     struct sac__shifted *kept; ///< see sac__suppression
     struct sac__block columns; ///< letterbox: where columns come from
     struct sac__block lines;   ///< letterbox: rows under way
+    struct sac__block values;  ///< raw maps: a decoded row
     struct sac__block wanted;  ///< head: a byte a class
 };
 

@@ -47,6 +47,7 @@ void sac__workspace_close(sac_workspace **workspace)
     free((*workspace)->boxes.data);
     free((*workspace)->columns.data);
     free((*workspace)->lines.data);
+    free((*workspace)->values.data);
     free((*workspace)->wanted.data);
     free(*workspace);
     *workspace = NULL;

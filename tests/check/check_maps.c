@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Raw maps: every set of kernels equals the reference bit for bit, and the reference equals decoding
-// every row and then reading the rows.
+// Raw maps: every set of kernels equals the reference bit for bit, and the reference equals
+// decoding every row and then reading the rows.
 #include <float.h>
 #include <math.h>
 

@@ -22,7 +22,8 @@ def test_json(model):
     assert report["schema"] == 1 and report["engine"]["precision"] == "fp32"
     assert report["machine"]["cores"] >= 1 and report["machine"]["processor"]
     assert report["model"] | {"path": 0, "hash": 0} == {
-        "path": 0, "hash": 0, "head": "v5", "classes": 5, "width": 160, "height": 160, "batch": 1}
+        "path": 0, "hash": 0, "head": "v5", "classes": 5, "width": 160, "height": 160, "batch": 1,
+        "raw_maps": True}
     digest = subprocess.run(["xxh128sum", str(model)], capture_output=True, check=False)
     if digest.returncode == 0:
         assert report["model"]["hash"] == digest.stdout.split()[0].decode()
