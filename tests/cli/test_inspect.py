@@ -34,8 +34,9 @@ def test_json(arch, size, classes, rows, strides):
 
 
 def test_text(model):
-    result = run("inspect", model)
+    result = run("inspect", model, "--precision", "fp32")
     assert result.code == 0 and not result.err
+    assert "read from  raw maps" in result.out.decode()
     text = result.out.decode()
     assert re.search(r"^0  images +in +float32 +\(1,3,160,160\) +76800 +307200$", text, re.M)
     assert re.search(r"^\d  output0? +out +float32 +\(1,1575,10\) +15750 +63000$", text, re.M)
