@@ -12,7 +12,7 @@ extern "C" {
 
 /// Arithmetic of the network.
 typedef enum sac_precision {
-    SAC_PRECISION_AUTO = 0, ///< the fastest that keeps boxes within docs/exactness.md's tolerance
+    SAC_PRECISION_AUTO = 0, ///< the fastest that keeps boxes within docs/backends.md's tolerance
     SAC_PRECISION_FP32 = 1,
     SAC_PRECISION_BF16 = 2,
     SAC_PRECISION_FP16 = 3

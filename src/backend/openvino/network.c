@@ -11,6 +11,15 @@
 
 enum { CACHE_LIMIT = 1 << 30 }; // bytes, where the options leave it open
 
+// What an open works with.
+struct opening {
+    struct openvino_network *network;
+    const struct sac_source *source;
+    const sac_engine_options *options;
+    struct openvino_processor processor;
+    struct openvino_cache cache;
+};
+
 static const char *precision_hint(sac_precision precision)
 {
     return precision == SAC_PRECISION_BF16   ? "bf16"
@@ -21,12 +30,14 @@ static const char *precision_hint(sac_precision precision)
 // Sets everything that decides how networks of this core run, so that a network from the cache is
 // run as a freshly compiled one. The precision is always said: OpenVINO's default differs from one
 // processor to another.
-static int configure(const ov_core_t *core, const sac_engine_options *options,
-                     sac_precision precision)
+static int configure(const struct opening *opening, sac_precision precision)
 {
+    const sac_engine_options *options = opening->options;
+    const struct openvino_processor *processor = &opening->processor;
     char threads[16], streams[16];
     const int throughput = options->mode == SAC_MODE_THROUGHPUT;
-    snprintf(threads, sizeof threads, "%d", options->threads);
+    const int limit = options->threads == 0 && processor->limited;
+    snprintf(threads, sizeof threads, "%d", limit ? processor->threads : options->threads);
     snprintf(streams, sizeof streams, "%d", options->streams);
     ov_property_t properties[5] = {
         {ov_property_key_hint_inference_precision, precision_hint(precision)},
@@ -35,22 +46,14 @@ static int configure(const ov_core_t *core, const sac_engine_options *options,
         {ov_property_key_hint_enable_cpu_pinning, "NO"},
     };
     size_t count = 3;
-    if (options->threads > 0)
+    if (limit || options->threads > 0)
         properties[count++] = (ov_property_t){ov_property_key_inference_num_threads, threads};
     if (throughput && options->streams > 0)
         properties[count++] = (ov_property_t){ov_property_key_num_streams, streams};
-    const ov_status_e status = ov_core_set_properties(core, "CPU", count, properties);
+    const ov_status_e status =
+        ov_core_set_properties(opening->network->core, "CPU", count, properties);
     return status == OK ? 0 : sac__openvino_fail(SAC_EINVAL, status, "engine options");
 }
-
-// What an open works with.
-struct opening {
-    struct openvino_network *network;
-    const struct sac_source *source;
-    const sac_engine_options *options;
-    struct openvino_processor processor;
-    struct openvino_cache cache;
-};
 
 // Chooses the cache's entry: all that the compiled network may depend on.
 static void select_entry(struct opening *opening, sac_precision precision)
@@ -77,7 +80,7 @@ static int import(struct opening *opening, sac_precision precision, int *error)
 {
     struct openvino_network *network = opening->network;
     select_entry(opening, precision);
-    *error = configure(network->core, opening->options, precision);
+    *error = configure(opening, precision);
     return !*error && sac__openvino_import(&network->compiled, &network->cached, network->core,
                                            &opening->cache);
 }
@@ -85,7 +88,7 @@ static int import(struct opening *opening, sac_precision precision, int *error)
 static int compile(struct opening *opening, const ov_model_t *model, sac_precision precision,
                    ov_compiled_model_t **compiled_out)
 {
-    const int error = configure(opening->network->core, opening->options, precision);
+    const int error = configure(opening, precision);
     return error ? error
                  : sac__openvino_compile(compiled_out, opening->network->core, model);
 }

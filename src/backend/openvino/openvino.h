@@ -32,6 +32,7 @@ struct openvino_processor {
     char isa[64];           ///< model and instruction sets in hex, for the cache's key
     int bf16, fp16;         ///< nonzero: native arithmetic
     int threads;            ///< processors that this process may use
+    int limited;            ///< nonzero: a quota, which OpenVINO does not know of, makes them fewer
 };
 
 /// Writes what happened in OpenVINO's last failed call as one line: without C++ types, file names

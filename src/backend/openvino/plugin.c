@@ -48,8 +48,9 @@ static void describe(sac_device *device, const struct openvino_processor *proces
             *c = 0;
     device->available = 1;
     snprintf(device->name, sizeof device->name, "%s", processor->name);
-    snprintf(device->details, sizeof device->details, "OpenVINO %s, fp32%s%s, %d threads", version,
-             processor->bf16 ? " bf16" : "", processor->fp16 ? " fp16" : "", processor->threads);
+    snprintf(device->details, sizeof device->details, "OpenVINO %s, fp32%s%s, %d thread%s", version,
+             processor->bf16 ? " bf16" : "", processor->fp16 ? " fp16" : "", processor->threads,
+             processor->threads == 1 ? "" : "s");
 }
 
 size_t sac__openvino_devices(sac_device *devices_out, size_t capacity)

@@ -5,6 +5,7 @@
 #include <sched.h>
 #endif
 #include "openvino.h"
+#include "quota.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -41,7 +42,7 @@ static void ask_instructions(struct openvino_processor *processor)
 }
 #endif
 
-static int count_processors(void)
+static int count_allowed(void)
 {
 #if defined(__linux__)
     cpu_set_t set;
@@ -50,6 +51,13 @@ static int count_processors(void)
 #endif
     const long online = sysconf(_SC_NPROCESSORS_ONLN);
     return online > 0 ? (int)online : 1;
+}
+
+static int count_processors(void)
+{
+    const int allowed = count_allowed();
+    const int quota = sac__openvino_quota("/sys/fs/cgroup", "/proc/self/cgroup");
+    return quota > 0 && quota < allowed ? quota : allowed;
 }
 
 static int ask(char *text_out, size_t size, const ov_core_t *core, const char *key)
@@ -78,6 +86,7 @@ int sac__openvino_processor(struct openvino_processor *processor_out, const ov_c
 {
     struct openvino_processor *p = processor_out;
     *p = (struct openvino_processor){.threads = count_processors()};
+    p->limited = p->threads < count_allowed();
     int error = ask(p->name, sizeof p->name, core, ov_property_key_device_full_name);
     if (!error)
         error = ask(p->capabilities, sizeof p->capabilities, core,
