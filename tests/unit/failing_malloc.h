@@ -16,6 +16,7 @@
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *old, size_t size);
+void *__libc_memalign(size_t alignment, size_t size);
 void __libc_free(void *memory);
 
 static long until_failure = -1; // allocations until one fails; negative: none does
@@ -61,6 +62,14 @@ VISIBLE void *realloc(void *old, size_t size)
 {
     void *memory = fails(__builtin_return_address(0)) ? NULL : __libc_realloc(old, size);
     live += memory != NULL && old == NULL;
+    return memory;
+}
+
+VISIBLE void *aligned_alloc(size_t alignment, size_t size)
+{
+    void *memory =
+        fails(__builtin_return_address(0)) ? NULL : __libc_memalign(alignment, size);
+    live += memory != NULL;
     return memory;
 }
 
