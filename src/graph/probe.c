@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Asks the decode tail what it does: logits of zero give each anchor's size, random ones tell
-// whether the head would give the same rows.
+// Asks the decode tail what it does: random logits tell whether the head would give the same rows,
+// and a few zeros among them give each anchor's size.
 #include "head.h"
 #include "ops.h"
 
@@ -120,16 +120,15 @@ int sac__tail_eval(struct sac_graph *graph, const char *tail, int output)
     return error;
 }
 
-static int fill_raw(struct sac_graph *graph, const struct sac_head_plan *head, const int raw[][2],
-                    int random)
+static int fill_raw(struct sac_graph *graph, const struct sac_head_plan *head, const int raw[][2])
 {
     uint32_t state = 1;
     for (int k = 0; k < 2 * head->level_count; k++) {
         int tensor = raw[k / 2][k % 2];
         int error = tensor < 0 ? 0 : sac__tensor_fill(graph, tensor);
         if (error) return error;
-        for (int64_t i = 0; random && tensor >= 0 && i < sac__tensor_count(&graph->tensors[tensor]);
-             i++) {
+        int64_t count = tensor < 0 ? 0 : sac__tensor_count(&graph->tensors[tensor]);
+        for (int64_t i = 0; i < count; i++) {
             state = state * 1664525u + 1013904223u; // Numerical Recipes
             graph->tensors[tensor].f[i] = (float)(state >> 8) * (6.0f / 16777216.0f) - 3.0f;
         }
@@ -145,7 +144,20 @@ static void drop_all(struct sac_graph *graph, const struct sac_head_plan *head, 
         if (raw[k / 2][k % 2] >= 0) sac__tensor_drop(graph, raw[k / 2][k % 2]);
 }
 
-/// At logits of zero a box is exactly its anchor.
+/// At logits of zero a box is exactly its anchor: in the first cell of the first picture.
+static void clear_sizes(struct sac_graph *graph, const struct sac_head_plan *head,
+                        const int raw[][2])
+{
+    for (int k = 0; k < head->level_count; k++) {
+        const struct sac_head_level *level = &head->levels[k];
+        int64_t area = level->height * level->width;
+        float *logits = graph->tensors[raw[k][0]].f;
+        for (int a = 0; a < level->anchor_count; a++)
+            for (int side = 2; side < 4; side++)
+                logits[(a * head->columns + side) * area] = 0;
+    }
+}
+
 static void learn_anchors(const struct sac_graph *graph, int output, struct sac_head_plan *head)
 {
     const float *rows = graph->tensors[output].f;
@@ -196,16 +208,13 @@ static int compare(const struct sac_graph *graph, const struct sac_head_plan *he
 static int probe(struct sac_graph *graph, const char *tail, const int raw[][2], int output,
                  struct sac_head_plan *head, int *equal_out)
 {
-    int error = 0;
-    if (head->family == SAC__HEAD_V5) {
-        error = fill_raw(graph, head, raw, 0);
-        if (!error) error = sac__tail_eval(graph, tail, output);
-        if (error) return error;
-        learn_anchors(graph, output, head);
-    }
-    error = fill_raw(graph, head, raw, 1);
-    if (!error) error = sac__tail_eval(graph, tail, output);
-    return error ? error : compare(graph, head, raw, output, equal_out);
+    int error = fill_raw(graph, head, raw);
+    if (error) return error;
+    if (head->family == SAC__HEAD_V5) clear_sizes(graph, head, raw);
+    error = sac__tail_eval(graph, tail, output);
+    if (error) return error;
+    if (head->family == SAC__HEAD_V5) learn_anchors(graph, output, head);
+    return compare(graph, head, raw, output, equal_out);
 }
 
 int sac__head_probe(struct sac_graph *graph, const char *tail, const int raw[][2], int output,
