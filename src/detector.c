@@ -147,12 +147,12 @@ int sac_detector_boxes(sac_detector *detector, const sac_tensor *outputs, int64_
 
 const sac_model_info *sac_detector_info(const sac_detector *detector)
 {
-    return &detector->info;
+    return detector ? &detector->info : NULL;
 }
 
 sac_engine *sac_detector_engine(const sac_detector *detector)
 {
-    return detector->engine;
+    return detector ? detector->engine : NULL;
 }
 
 int sac_detector_reads_maps(const sac_detector *detector)
@@ -162,7 +162,7 @@ int sac_detector_reads_maps(const sac_detector *detector)
 
 int sac_detector_batch(const sac_detector *detector)
 {
-    return detector->batch;
+    return detector ? detector->batch : 0;
 }
 
 int sac_detect(sac_detections *detections_out, const char *model_path, const char *picture_path)

@@ -12,9 +12,12 @@
 
 void sac_detector_options_init_sized(sac_detector_options *options, size_t size)
 {
-    const sac_detector_options defaults = {.size = size, .nms = SAC_NMS_DEFAULT, .pad = 114};
+    if (!options || size < sizeof options->size) return;
+    const sac_detector_options defaults = {.size = size,
+                                           .engine = {.size = sizeof defaults.engine},
+                                           .nms = SAC_NMS_DEFAULT,
+                                           .pad = 114};
     memcpy(options, &defaults, size < sizeof defaults ? size : sizeof defaults);
-    options->engine.size = sizeof options->engine;
 }
 
 // --- open: options
@@ -30,8 +33,10 @@ static int check_nms(const sac_nms *nms)
     int error = check_range("conf", nms->conf, 0, 1);
     if (!error) error = check_range("iou", nms->iou, 0, 1);
     if (!error) error = check_range("max_det", nms->max_det, 1, SAC_MAX_CANDIDATES);
+    if (!error && (unsigned)nms->compat > SAC_COMPAT_YOLOV5)
+        error = sac__fail(SAC_EINVAL, "unknown compat form %d", (int)nms->compat);
     if (!error && nms->class_count && !nms->classes)
-        error = sac__fail(SAC_EINVAL, "classes is NULL");
+        error = sac__fail(SAC_EINVAL, "classes is NULL, class_count is %zu", nms->class_count);
     return error;
 }
 
@@ -41,8 +46,8 @@ int sac_detector_set_nms(sac_detector *detector, const sac_nms *nms)
     int error = check_nms(nms);
     if (error) return error;
     int32_t *classes = NULL;
-    if (nms->class_count) {
-        classes = calloc(nms->class_count, sizeof *classes);
+    if (nms->classes) { // an empty filter is one that nothing passes
+        classes = calloc(nms->class_count ? nms->class_count : 1, sizeof *classes);
         if (!classes) return sac__fail(SAC_ENOMEM, "no memory for the class filter");
         memcpy(classes, nms->classes, nms->class_count * sizeof *classes);
     }
@@ -55,6 +60,7 @@ int sac_detector_set_nms(sac_detector *detector, const sac_nms *nms)
 static int check_options(const sac_detector_options *options)
 {
     int error = check_range("pad", options->pad, 0, 255);
+    if (!error) error = check_range("fit", options->letterbox.fit, 0, SAC_FIT_TOP_LEFT);
     if (!error) error = check_range("batch", options->batch, 0, 4096);
     if (!error) error = check_range("contexts", options->contexts, 0, 1024);
     if (!error) error = check_range("input_width", options->input_width, 0, 1 << 16);

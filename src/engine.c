@@ -23,6 +23,7 @@ struct sac_context {
 
 void sac_engine_options_init_sized(sac_engine_options *options, size_t size)
 {
+    if (!options || size < sizeof options->size) return;
     memset(options, 0, size);
     options->size = size;
 }
@@ -104,31 +105,32 @@ void sac_engine_close(sac_engine **engine)
 
 const char *sac_engine_backend(const sac_engine *engine)
 {
-    return engine->backend->name;
+    return engine ? engine->backend->name : "";
 }
 
 const char *sac_engine_where(const sac_engine *engine)
 {
-    return engine->facts.where;
+    return engine ? engine->facts.where : "";
 }
 
 sac_precision sac_engine_precision(const sac_engine *engine)
 {
-    return engine->facts.precision;
+    return engine ? engine->facts.precision : SAC_PRECISION_AUTO;
 }
 
 int sac_engine_parallel(const sac_engine *engine)
 {
-    return engine->facts.parallel;
+    return engine ? engine->facts.parallel : 0;
 }
 
 size_t sac_engine_binding_count(const sac_engine *engine)
 {
-    return engine->facts.binding_count;
+    return engine ? engine->facts.binding_count : 0;
 }
 
 static int find_binding(const sac_binding **binding_out, const sac_engine *engine, size_t index)
 {
+    if (!engine) return sac__fail(SAC_EINVAL, "engine is NULL");
     if (index >= engine->facts.binding_count)
         return sac__fail(SAC_EINVAL, "binding %zu of %zu does not exist", index,
                          engine->facts.binding_count);
@@ -138,6 +140,7 @@ static int find_binding(const sac_binding **binding_out, const sac_engine *engin
 
 int sac_engine_binding(const sac_engine *engine, size_t index, sac_binding *binding_out)
 {
+    if (!binding_out) return sac__fail(SAC_EINVAL, "binding_out is NULL");
     const sac_binding *binding = NULL;
     int error = find_binding(&binding, engine, index);
     if (!error) *binding_out = *binding;
@@ -159,6 +162,8 @@ static int resolve_shape(int64_t *shape, const sac_binding *binding, const int64
 int sac_engine_alloc(const sac_engine *engine, size_t index, int flat, const int64_t *shape,
                      sac_tensor *tensor_out)
 {
+    if (!tensor_out) return sac__fail(SAC_EINVAL, "tensor_out is NULL");
+    *tensor_out = (sac_tensor){0};
     const sac_binding *binding = NULL;
     int64_t resolved[SAC_MAX_DIMS];
     int error = find_binding(&binding, engine, index);
@@ -199,8 +204,12 @@ void sac_context_close(sac_context **context)
 }
 
 // Checks a tensor against its binding and gives its shaped view.
-static int fit_tensor(sac_tensor *shaped_out, const sac_binding *binding, const sac_tensor *tensor)
+static int fit_tensor(sac_tensor *shaped_out, const sac_binding *binding, const sac_tensor *tensor,
+                      const struct sac_backend *backend)
 {
+    if (tensor->memory == SAC_CUDA && backend->memory != SAC_CUDA)
+        return sac__fail(SAC_EINVAL, "binding '%s': the tensor is in device memory, backend %s "
+                                     "takes host memory", binding->name, backend->name);
     if (tensor->dtype != binding->dtype)
         return sac__fail(SAC_EINVAL, "binding '%s' is %s, the tensor %s", binding->name,
                          sac_dtype_name(binding->dtype), sac_dtype_name(tensor->dtype));
@@ -214,7 +223,8 @@ static int fit_tensor(sac_tensor *shaped_out, const sac_binding *binding, const 
         return sac__fail(SAC_EINVAL, "binding '%s' has %d dimensions, the tensor %d",
                          binding->name, binding->ndim, tensor->ndim);
     for (int i = 0; i < binding->ndim; i++)
-        if (binding->shape[i] >= 0 && binding->shape[i] != tensor->shape[i])
+        if (tensor->shape[i] < 0 ||
+            (binding->shape[i] >= 0 && binding->shape[i] != tensor->shape[i]))
             return sac__fail(SAC_EINVAL, "binding '%s': dimension %d is %lld, the tensor's %lld",
                              binding->name, i, (long long)binding->shape[i],
                              (long long)tensor->shape[i]);
@@ -229,7 +239,7 @@ int sac_context_bind(sac_context *context, size_t index, const sac_tensor *tenso
     int error = find_binding(&binding, context->engine, index);
     if (!error && context->in_flight)
         error = sac__fail(SAC_EINVAL, "binding '%s': a run is in flight", binding->name);
-    if (!error) error = fit_tensor(&shaped, binding, tensor);
+    if (!error) error = fit_tensor(&shaped, binding, tensor, context->engine->backend);
     if (!error) error = context->engine->backend->bind(context->run, index, &shaped);
     if (!error) context->bound[index] = 1;
     return error;
@@ -237,6 +247,7 @@ int sac_context_bind(sac_context *context, size_t index, const sac_tensor *tenso
 
 int sac_context_enqueue(sac_context *context)
 {
+    if (!context) return sac__fail(SAC_EINVAL, "context is NULL");
     const struct sac_engine_facts *facts = &context->engine->facts;
     if (context->in_flight) return sac__fail(SAC_EINVAL, "a run is still in flight: wait for it");
     for (size_t i = 0; i < facts->binding_count; i++)
@@ -249,6 +260,7 @@ int sac_context_enqueue(sac_context *context)
 
 int sac_context_wait(sac_context *context)
 {
+    if (!context) return sac__fail(SAC_EINVAL, "context is NULL");
     if (!context->in_flight) return 0;
     context->in_flight = 0;
     return context->engine->backend->wait(context->run);
@@ -256,6 +268,8 @@ int sac_context_wait(sac_context *context)
 
 int sac_context_tensor(sac_context *context, size_t index, sac_tensor *tensor_out)
 {
+    if (!context || !tensor_out) return sac__fail(SAC_EINVAL, "context or tensor_out is NULL");
+    *tensor_out = (sac_tensor){0};
     const sac_binding *binding = NULL;
     int error = find_binding(&binding, context->engine, index);
     if (!error && context->in_flight)

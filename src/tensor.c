@@ -29,6 +29,8 @@ static int set_shape(sac_tensor *tensor, int ndim, const int64_t *shape)
 {
     if (ndim < 0 || ndim > SAC_MAX_DIMS || (ndim > 0 && !shape))
         return sac__fail(SAC_EINVAL, "a tensor has 0 to %d dimensions, not %d", SAC_MAX_DIMS, ndim);
+    if (!sac_dtype_bytes(tensor->dtype))
+        return sac__fail(SAC_EINVAL, "unknown element type %d", (int)tensor->dtype);
     const int64_t most = PTRDIFF_MAX / (int64_t)sac_dtype_bytes(tensor->dtype);
     int64_t step = 1;
     for (int i = ndim - 1; i >= 0; i--) {
@@ -49,7 +51,6 @@ int sac_tensor_wrap(sac_tensor *tensor_out, void *data, sac_dtype dtype, int ndi
     if (!tensor_out) return sac__fail(SAC_EINVAL, "tensor_out is NULL");
     sac_tensor tensor = {.data = data, .memory = SAC_HOST, .dtype = dtype};
     *tensor_out = (sac_tensor){0};
-    if (!sac_dtype_bytes(dtype)) return sac__fail(SAC_EINVAL, "unknown element type %d", dtype);
     int error = set_shape(&tensor, ndim, shape);
     if (!error) *tensor_out = tensor;
     return error;
@@ -78,8 +79,15 @@ void sac_tensor_free(sac_tensor *tensor)
     *tensor = (sac_tensor){0};
 }
 
+// Structures that callers fill in may hold anything.
+static int has_dims(const sac_tensor *tensor)
+{
+    return tensor && tensor->ndim >= 0 && tensor->ndim <= SAC_MAX_DIMS;
+}
+
 int64_t sac_tensor_count(const sac_tensor *tensor)
 {
+    if (!has_dims(tensor)) return 0;
     int64_t count = 1;
     for (int i = 0; i < tensor->ndim; i++) count *= tensor->shape[i];
     return count;
@@ -87,11 +95,13 @@ int64_t sac_tensor_count(const sac_tensor *tensor)
 
 size_t sac_tensor_bytes(const sac_tensor *tensor)
 {
+    if (!tensor) return 0;
     return (size_t)sac_tensor_count(tensor) * sac_dtype_bytes(tensor->dtype);
 }
 
 int sac_tensor_is_contiguous(const sac_tensor *tensor)
 {
+    if (!has_dims(tensor)) return 0;
     if (sac_tensor_count(tensor) == 0) return 1;
     int64_t step = 1;
     for (int i = tensor->ndim - 1; i >= 0; i--) {
@@ -103,6 +113,7 @@ int sac_tensor_is_contiguous(const sac_tensor *tensor)
 
 int sac_tensor_flatten(sac_tensor *flat_out, const sac_tensor *tensor)
 {
+    if (!flat_out || !tensor) return sac__fail(SAC_EINVAL, "flat_out or tensor is NULL");
     int64_t count = sac_tensor_count(tensor);
     return sac_tensor_reshape(flat_out, tensor, 1, &count);
 }
@@ -110,6 +121,7 @@ int sac_tensor_flatten(sac_tensor *flat_out, const sac_tensor *tensor)
 int sac_tensor_reshape(sac_tensor *shaped_out, const sac_tensor *tensor, int ndim,
                        const int64_t *shape)
 {
+    if (!shaped_out || !tensor) return sac__fail(SAC_EINVAL, "shaped_out or tensor is NULL");
     if (!sac_tensor_is_contiguous(tensor))
         return sac__fail(SAC_EINVAL, "only a contiguous tensor has another view");
     sac_tensor view = *tensor;

@@ -201,6 +201,63 @@ static void thresholds_can_change(void **state)
     sac_detector_close(&detector);
 }
 
+static void only_wanted_classes_come_out(void **state)
+{
+    (void)state;
+    static const int32_t wanted[] = {1, 77, -3};
+    sac_detector_options options;
+    options_for_tests(&options);
+    options.nms.conf = 0.f;
+    options.nms.max_det = 30000;
+    options.nms.classes = wanted;
+    options.nms.class_count = 3;
+    sac_detector *detector = open_or_fail(model_path, &options);
+    sac_detections found;
+    assert_int_equal(sac_detector_run(detector, images, 1, &found), 0);
+    assert_true(found.count > 0);
+    for (size_t i = 0; i < found.count; i++) assert_int_equal(found.items[i].class_id, 1);
+    sac_detections_free(&found);
+    options.nms.class_count = 0; // an empty filter
+    assert_int_equal(sac_detector_set_nms(detector, &options.nms), 0);
+    assert_int_equal(sac_detector_run(detector, images, 1, &found), 0);
+    assert_int_equal(found.count, 0);
+    sac_detections_free(&found);
+    sac_detector_close(&detector);
+}
+
+// A program built against an older header knows fewer fields: the others are default.
+static void older_programs_get_defaults(void **state)
+{
+    (void)state;
+    struct {
+        sac_detector_options options;
+        uint8_t guard;
+    } older;
+    memset(&older, 0x55, sizeof older);
+    const size_t size = offsetof(sac_detector_options, pad);
+    sac_detector_options_init_sized(&older.options, size);
+    assert_int_equal(older.options.pad, 0x55555555); // beyond what the program has
+    older.options.nms.conf = 0.01f;
+    older.options.engine.cache_dir = "";
+    older.options.engine.precision = SAC_PRECISION_FP32;
+    sac_detector *old = open_or_fail(model_path, &older.options);
+    sac_detector_options options;
+    options_for_tests(&options);
+    sac_detector *now = open_or_fail(model_path, &options);
+    sac_detections a, b;
+    assert_int_equal(sac_detector_run(old, images, 1, &a), 0);
+    assert_int_equal(sac_detector_run(now, images, 1, &b), 0);
+    assert_true(a.count > 0);
+    assert_same(&a, &b);
+    sac_detections_free(&a);
+    sac_detections_free(&b);
+    sac_detector_close(&old);
+    sac_detector_close(&now);
+    options.size++;
+    assert_int_equal(sac_detector_open(&now, model_path, &options), SAC_EINVAL);
+    assert_non_null(strstr(sac_error_message(), "sac_detector_options_init"));
+}
+
 static void bad_options_are_named(void **state)
 {
     (void)state;
@@ -240,6 +297,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(reference_and_fast_ops_agree),
         cmocka_unit_test(auto_letterbox_takes_what_a_picture_needs),
         cmocka_unit_test(thresholds_can_change),
+        cmocka_unit_test(only_wanted_classes_come_out),
+        cmocka_unit_test(older_programs_get_defaults),
         cmocka_unit_test(bad_options_are_named),
     };
     return cmocka_run_group_tests_name("detector", tests, NULL, NULL);
