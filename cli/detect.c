@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // saccade detect: sources → detector → sinks.
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "exit.h"
+#include "input/folder.h"
+#include "input/guard.h"
 #include "input/source.h"
 #include "interrupt.h"
 #include "message.h"
@@ -14,21 +18,6 @@
 #include "setup.h"
 #include "verbs.h"
 
-enum { MOST_OUTPUTS = 8, PATH_ROOM = 4096 };
-
-/// Everything a run holds.
-struct run {
-    const struct options *options;
-    char model[PATH_ROOM];
-    struct sources_request request;
-    struct sources *sources;
-    sac_detector *detector;
-    struct output outputs[MOST_OUTPUTS];
-    size_t output_count;
-};
-
-// --- what is asked for
-
 static const struct {
     const char *sink;
     size_t offset; // of its target in struct options
@@ -37,15 +26,41 @@ static const struct {
     {"txt", offsetof(struct options, txt)},   {"coco", offsetof(struct options, coco)},
     {"csv", offsetof(struct options, csv)},   {"crops", offsetof(struct options, crops)},
 };
-enum { TARGETS = sizeof targets / sizeof *targets };
+enum { TARGETS = sizeof targets / sizeof *targets, PATH_ROOM = 4096 };
+
+/// Everything a run holds.
+struct run {
+    const struct options *options;
+    char model[PATH_ROOM];
+    const char *folders[TARGETS]; ///< that sinks write to, and NULLs
+    struct sources_request request;
+    struct guard *guard;
+    struct sources *sources;
+    sac_detector *detector;
+    struct output outputs[TARGETS];
+    size_t output_count;
+};
+
+// --- what is asked for
 
 static const char *target_of(const struct options *options, size_t i)
 {
     return *(char *const *)((const char *)options + targets[i].offset);
 }
 
-static int usage(const char *why)
+static int to_folder(size_t i)
 {
+    const struct sink_type *type = sink_find(targets[i].sink);
+    return type && type->to_folder;
+}
+
+static int usage(const char *format, ...)
+{
+    char why[PATH_ROOM + 256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(why, sizeof why, format, args);
+    va_end(args);
     return usage_fail(verb_find("detect"), why);
 }
 
@@ -64,18 +79,49 @@ static int reads_stdin(const struct sources_request *request)
            count_dashes(request->lists->items, request->lists->count);
 }
 
-// Each stream can serve one purpose.
-static int check_streams(const struct run *run)
+static int same_file(const char *a, const char *b)
 {
-    int out = 0;
-    for (size_t i = 0; i < TARGETS; i++) {
-        const char *target = target_of(run->options, i);
-        const struct sink_type *type = sink_find(targets[i].sink);
-        out += target && type && !type->to_folder && !strcmp(target, "-");
+    struct stat x, y;
+    if (stat(a, &x) || stat(b, &y)) return !strcmp(a, b);
+    return S_ISREG(x.st_mode) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+// One file for one output, and none that was meant as an input: "--json a.jpg b.jpg".
+static int check_file(const struct run *run, size_t i)
+{
+    const char *target = target_of(run->options, i), *sink = targets[i].sink;
+    if (!target || to_folder(i)) return 0;
+    if (has_picture_extension(target) || model_path_is(target))
+        return usage("--%s takes the file to write, or -; '%s' is named like an input", sink,
+                     target);
+    for (size_t k = 0; k < i; k++) {
+        const char *other = target_of(run->options, k);
+        if (!other || to_folder(k)) continue;
+        if (!strcmp(target, "-") && !strcmp(other, "-"))
+            return usage("only one output can go to standard output");
+        if (same_file(target, other))
+            return usage("--%s and --%s name the same file", targets[k].sink, sink);
     }
-    if (reads_stdin(&run->request) > 1) return usage("standard input can be read only once");
-    if (out > 1) return usage("only one output can go to standard output");
     return 0;
+}
+
+static int check_operands(const struct run *run)
+{
+    const struct sources_request *request = &run->request;
+    if (reads_stdin(request) > 1) return usage("standard input can be read only once");
+    for (size_t i = 0; i < request->operand_count; i++)
+        if (model_path_is(request->operands[i]))
+            return usage("'%s': the model comes first, and there is only one",
+                         request->operands[i]);
+    return 0;
+}
+
+static int check_request(const struct run *run)
+{
+    int code = check_operands(run);
+    for (size_t i = 0; i < TARGETS && !code; i++)
+        code = check_file(run, i);
+    return code;
 }
 
 static int read_request(struct run *run)
@@ -85,7 +131,11 @@ static int read_request(struct run *run)
     *request = (struct sources_request){.operands = options->operands.items,
                                         .operand_count = options->operands.count,
                                         .lists = &options->lists,
-                                        .recursive = options->recursive};
+                                        .recursive = options->recursive,
+                                        .outputs = run->folders,
+                                        .output_count = TARGETS};
+    for (size_t i = 0; i < TARGETS; i++)
+        run->folders[i] = to_folder(i) ? target_of(options, i) : NULL;
     const int has_model = request->operand_count && model_path_is(request->operands[0]);
     if (has_model) {
         snprintf(run->model, sizeof run->model, "%s", request->operands[0]);
@@ -93,7 +143,7 @@ static int read_request(struct run *run)
         request->operand_count--;
     }
     if (!request->operand_count && !options->lists.count) return usage("no SOURCE");
-    int code = check_streams(run);
+    int code = check_request(run);
     if (code || has_model) return code;
     if (!model_path_default(run->model, sizeof run->model)) return 0;
     message_print("%s", message_last());
@@ -130,6 +180,10 @@ static int open_output(struct run *run, const char *name, const char *target)
     struct output *output = &run->outputs[run->output_count];
     output->type = sink_find(name);
     if (!output->type) return message_set("--%s: this build has no such output", name);
+    // Folders are looked at file by file.
+    int held = output->type->to_folder ? 0 : run->guard->holds(run->guard, target);
+    if (held < 0) return -1;
+    if (held) return message_set("%s: is an input and is not overwritten", target);
     if (output->type->open(&output->sink, target, &how)) return -1;
     run->output_count++;
     return 0;
@@ -149,7 +203,8 @@ static int run_open(struct run *run)
     int code = read_request(run);
     if (code) return code;
     sac_mode mode;
-    if (interrupt_install() || sources_open(&run->sources, &run->request) ||
+    run->guard = guard_open(&run->request, run->model);
+    if (!run->guard || interrupt_install() || sources_open(&run->sources, &run->request) ||
         choose_mode(run, &mode)) {
         message_print("%s", message_last());
         return CLI_FAILED;
@@ -175,6 +230,7 @@ static int run_close(struct run *run, int code)
     }
     sac_detector_close(&run->detector);
     sources_close(&run->sources);
+    guard_close(&run->guard);
     return code;
 }
 
@@ -214,7 +270,8 @@ static int run_pictures(struct run *run)
     const struct pipeline_request request = {
         .detector = run->detector,
         .sources = run->sources,
-        .countable = reads_stdin(&run->request) ? NULL : &run->request,
+        .countable = sources_countable(&run->request) ? &run->request : NULL,
+        .guard = run->guard,
         .image = {.max_pixels = options->max_pixels},
         .outputs = run->outputs,
         .output_count = run->output_count,

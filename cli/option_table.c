@@ -11,9 +11,10 @@ const struct verb verb_table[] = {
      "The first operand is the model when its name ends in .onnx; without one, the default model "
      "is used, which finds QR codes, Data Matrix, Aztec, PDF417 and linear bar codes.\n"
      "A folder gives its pictures in bytewise order of names; hidden files and files that have no "
-     "picture's extension are skipped. A file named explicitly is always tried. Results come in "
-     "the order of the inputs, whatever the number of threads. Without an output option, JSON "
-     "Lines go to standard output.\n",
+     "picture's extension are skipped, and so are, with -r, the folders that this run writes to. A "
+     "file named explicitly is always tried. Results come in the order of the inputs, whatever the "
+     "number of threads. Without an output option, JSON Lines go to standard output. No output "
+     "replaces an input.\n",
      "saccade detect photo.jpg\nboxes of the default model as JSON Lines\n"
      "saccade detect yolov8n.onnx -r photos --save out --json boxes.jsonl\n"
      "all pictures below a folder: annotated copies and boxes\n"

@@ -231,6 +231,7 @@ static int render(struct pipeline *pipeline, const struct job *job, size_t place
                               .detections = detections,
                               .model = pipeline->model,
                               .ms_open = entry->ms_open,
+                              .guard = request->guard,
                               .error = entry->error};
     for (size_t s = 0; s < request->output_count; s++) {
         const struct output *output = &request->outputs[s];

@@ -17,6 +17,7 @@ struct pipeline_request {
     sac_detector *detector;
     struct sources *sources;
     const struct sources_request *countable; ///< for the bar's total; NULL where it reads stdin
+    struct guard *guard;
     sac_image_options image;
     const struct output *outputs;
     size_t output_count;

@@ -35,6 +35,7 @@ struct sources {
     struct sources_request request;
     struct frame *top;
     size_t list; // next of request.lists
+    int again;   // pipes are left out: another walk reads them
     struct names names;
     struct input ahead[SOURCES_AHEAD]; // peeked at, not yet taken
     int ahead_count;
@@ -124,6 +125,19 @@ static int enter(struct sources *sources, const char *path, const char *pattern,
     return give(sources, input_out, path, base_name(path), message_last());
 }
 
+// Whether the run writes into this folder.
+static int is_output(const struct sources *sources, const char *path)
+{
+    struct stat folder, output;
+    for (size_t i = 0; i < sources->request.output_count; i++) {
+        const char *name = sources->request.outputs[i];
+        if (name && !stat(name, &output) && !stat(path, &folder) &&
+            folder.st_dev == output.st_dev && folder.st_ino == output.st_ino)
+            return 1;
+    }
+    return 0;
+}
+
 // --- what an operand, a line or a match stands for
 
 static int take_path(struct sources *sources, const char *path, struct input *input_out)
@@ -191,11 +205,11 @@ static int take_entry(struct sources *sources, const char *name, struct input *i
     char *path = malloc(size);
     if (!path) return message_set("out of memory");
     snprintf(path, size, "%s%s", frame->path, name);
-    int got;
-    if (name[strlen(name) - 1] == '/')
-        got = enter(sources, path, frame->pattern, 0, frame->root, input_out);
-    else
+    int got = 0;
+    if (name[strlen(name) - 1] != '/')
         got = give(sources, input_out, path, path + frame->root, NULL);
+    else if (!is_output(sources, path))
+        got = enter(sources, path, frame->pattern, 0, frame->root, input_out);
     free(path);
     return got;
 }
@@ -233,9 +247,17 @@ static int leave(struct sources *sources, struct input *input_out)
     return got;
 }
 
+// Whether a list can be read once more.
+static int list_is_file(const char *path)
+{
+    struct stat info;
+    return strcmp(path, "-") && (stat(path, &info) != 0 || S_ISREG(info.st_mode));
+}
+
 static int next_list(struct sources *sources, struct input *input_out)
 {
     const char *path = sources->request.lists->items[sources->list++];
+    if (sources->again && !list_is_file(path)) return 0;
     struct frame *frame = push(sources, FRAME_LIST, path);
     if (!frame) return -1;
     if (!lines_open(&frame->lines, frame->path)) return 0;
@@ -315,6 +337,20 @@ int sources_open(struct sources **sources_out, const struct sources_request *req
     return failed;
 }
 
+int sources_open_again(struct sources **sources_out, const struct sources_request *request)
+{
+    if (sources_open(sources_out, request)) return -1;
+    (*sources_out)->again = 1;
+    return 0;
+}
+
+int sources_countable(const struct sources_request *request)
+{
+    for (size_t i = 0; i < request->lists->count; i++)
+        if (!list_is_file(request->lists->items[i])) return 0;
+    return 1;
+}
+
 void sources_close(struct sources **sources)
 {
     if (!*sources) return;
@@ -332,7 +368,7 @@ size_t sources_count(const struct sources_request *request, const atomic_int *st
     struct sources *sources;
     struct input input;
     size_t count = 0;
-    if (sources_open(&sources, request)) return 0;
+    if (sources_open_again(&sources, request)) return 0;
     while (!atomic_load(stop) && sources_next(sources, &input) == 1) {
         input_free(&input);
         count++;

@@ -30,10 +30,17 @@ struct sources_request {
     size_t operand_count;
     const struct strings *lists;
     int recursive;
+    /// Folders that the run writes to, or that are not there yet; entries may be NULL. They are not
+    /// searched when found in another folder: what was written would become an input.
+    const char *const *outputs;
+    size_t output_count;
 };
 
 /// Returns 0, or -1 after message_set.
 int sources_open(struct sources **sources_out, const struct sources_request *request);
+
+/// For another walk: without what can be read only once (stdin, lists that are pipes).
+int sources_open_again(struct sources **sources_out, const struct sources_request *request);
 void sources_close(struct sources **sources);
 
 /// The next input: 1, or 0 at the end, or -1 after message_set (out of memory). Free what it gives
@@ -45,8 +52,10 @@ int sources_next(struct sources *sources, struct input *input_out);
 int sources_peek(struct sources *sources, int most);
 #define SOURCES_AHEAD 2
 
+/// Nonzero when a second walk would give all inputs: no list comes from stdin or a pipe.
+int sources_countable(const struct sources_request *request);
+
 /// Counts what sources_next would give, by another walk. Gives up where *stop becomes nonzero.
-/// Not for sources on stdin.
 size_t sources_count(const struct sources_request *request, const atomic_int *stop);
 
 #endif

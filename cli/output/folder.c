@@ -95,20 +95,19 @@ static int same_folder(const char *a, const char *b)
 }
 
 // A picture that is already beside the source may well be another input.
-static int may_be_input(const char *path, const char *source)
+static int may_be_input(const struct item *item, const char *path)
 {
     if (access(path, F_OK)) return 0;
-    return same_file(path, source) || (encode_knows(path) && same_folder(path, source));
+    if (same_file(path, item->source)) return 1;
+    if (encode_knows(path) && same_folder(path, item->source)) return 1;
+    return item->guard ? item->guard->holds(item->guard, path) : 0;
 }
 
 int files_add(struct files *files, const struct item *item, char *path, void *bytes, size_t size)
 {
-    int failed = 0;
-    if (!path || !bytes)
-        failed = message_set("out of memory");
-    else if (may_be_input(path, item->source))
-        failed = message_set("%s: may be an input and is not overwritten; choose another folder",
-                             path);
+    int failed = path && bytes ? 0 : message_set("out of memory");
+    if (!failed && (failed = may_be_input(item, path)) > 0)
+        message_set("%s: may be an input and is not overwritten; choose another folder", path);
     if (failed) {
         free(path);
         free(bytes);

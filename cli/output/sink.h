@@ -10,6 +10,12 @@
 
 #include "saccade/saccade.h"
 
+/// What a run reads and no output may replace.
+struct guard {
+    /// Whether the path is such a file: 1, 0, or -1 after message_set. Thread-safe.
+    int (*holds)(struct guard *guard, const char *path);
+};
+
 /// One picture on its way out: everything a sink may want. Borrowed for the call.
 struct item {
     size_t index;       ///< place in the input order, from 0; pictures that could not be read count
@@ -23,6 +29,7 @@ struct item {
     const sac_detections *detections; ///< NULL when it could not be read
     const sac_model_info *model;      ///< never NULL
     double ms_open;                   ///< milliseconds to open the picture
+    struct guard *guard;              ///< NULL: none
     const char *error;                ///< NULL, or why it could not be read, naming the source
 };
 

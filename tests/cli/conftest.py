@@ -51,8 +51,8 @@ def boxes(result):
     return [line.get("detections") for line in result.lines]
 
 
-def picture(path, width=160, height=120, seed=0):
-    """A picture of rectangles; the format follows from the name."""
+def picture(path, width=160, height=120, seed=0, kind=None):
+    """A picture of rectangles; the format is `kind`, or follows from the name."""
     rng = np.random.default_rng(seed)
     image = np.full((height, width, 3), 90, np.uint8)
     for _ in range(12):
@@ -62,7 +62,7 @@ def picture(path, width=160, height=120, seed=0):
         cv2.rectangle(image, (int(x), int(y)), (int(x + w), int(y + h)), colour, -1)
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    done, data = cv2.imencode(path.suffix, image)
+    done, data = cv2.imencode(f".{kind}" if kind else path.suffix, image)
     assert done
     path.write_bytes(data.tobytes())
     return path

@@ -118,6 +118,19 @@ def test_interrupt_leaves_what_is_written_whole(model, conf, tmp_path, number):
     assert not list(tmp_path.glob("*.tmp*"))
 
 
+def test_second_interrupt_kills(model, photos):
+    """Where nobody reads its output the run cannot end in good order; the second signal ends it."""
+    process = start(model, *photos * 1000, "--conf", "0")
+    assert select.select([process.stdout], [], [], 60)[0]
+    time.sleep(0.5)  # the pipe is full
+    process.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=1)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30) == -signal.SIGINT
+    process.communicate()
+
+
 @pytest.mark.parametrize("args", [["-"], ["--list", "-"]])
 def test_interrupt_while_waiting_for_stdin(model, args, photos):
     process = start(model, photos[0], *args, stdin=subprocess.PIPE)
@@ -151,14 +164,14 @@ def test_closed_pipe(model, photos):
     assert "Broken pipe" in err
 
 
-def on_terminal(*args, env=None, columns=100):
+def on_terminal(*args, env=None, columns=100, **options):
     """Everything that the program writes to a terminal as its stderr."""
     ours, theirs = pty.openpty()
     os.set_inheritable(theirs, True)
     subprocess.run(["stty", "cols", str(columns)], stdin=theirs, check=False)
     process = subprocess.Popen([PROGRAM, "detect", *map(str, args)], stderr=theirs,
                                stdout=subprocess.DEVNULL,
-                               env=environment(TERM="xterm", **(env or {})))
+                               env=environment(TERM="xterm", **(env or {})), **options)
     os.close(theirs)
     written = b""
     while True:
@@ -181,6 +194,23 @@ def test_progress_bar(model, photos):
     assert "\033[36m" in text and text.split("\033[K")[-1].startswith("360 pictures")
     bars = re.sub(r"\033\[[0-9;]*[mK]", "", text).split("\r")
     assert max(len(bar) for bar in bars if "left" in bar) < 100
+
+
+@pytest.mark.parametrize("columns", [1, 20, 40])
+def test_narrow_terminal(model, photos, columns):
+    text = on_terminal(model, *photos * 60, columns=columns)
+    bars = re.sub(r"\033\[[0-9;]*[mK]", "", text.split("360 pictures,")[0]).split("\r")
+    assert len(bars) > 1 and max(map(len, bars)) < max(columns, 2)
+
+
+def test_a_list_that_is_a_pipe_is_read_once(model, photos, tmp_path):
+    """Counting for the bar must not take lines away."""
+    ours, theirs = os.pipe()
+    with open(theirs, "wb") as lines:
+        lines.write(b"".join(bytes(path) + b"\n" for path in photos * 50))
+    text = on_terminal(model, "--list", f"/dev/fd/{ours}", pass_fds=[ours])
+    os.close(ours)
+    assert "300 pictures," in text and "left" not in text
 
 
 def test_no_colour_and_no_bar(model, photos):

@@ -203,6 +203,58 @@ def test_neighbours_are_not_overwritten(model, conf, tmp_path):
     assert [p.read_bytes() for p in files] == before
 
 
+def test_other_inputs_are_not_overwritten(model, conf, tmp_path):
+    """out/x.png is an input that comes later: by name, in a list, found by a pattern."""
+    first, later = picture(tmp_path / "a" / "x.png"), picture(tmp_path / "out" / "x.png", seed=1)
+    before = later.read_bytes()
+    (tmp_path / "list.txt").write_text(f"{later}\n")
+    for more in ([later], ["--list", tmp_path / "list.txt"], [tmp_path / "o*" / "*.png"]):
+        result = detect(model, first, *more, "--conf", conf, "-q", "--save", tmp_path / "out")
+        assert result.code == 1 and "x.png: may be an input" in result.err
+        assert later.read_bytes() == before
+    assert detect(model, first, "--conf", conf, "-q", "--save", tmp_path / "out").code == 0
+    assert later.read_bytes() != before, "no input of this run: an output of an earlier one"
+
+
+def test_what_a_run_writes_is_no_input_of_it(model, conf, tmp_path):
+    picture(tmp_path / "a.png")
+    picture(tmp_path / "z" / "b.png", seed=1)
+    for _ in range(2):
+        result = detect(model, "-r", ".", "--conf", conf, "-q", "--save", "m", "--crops", "z/c",
+                        "--json", "-", cwd=tmp_path)
+        assert result.code == 0, result.err
+        assert [line["source"] for line in result.lines] == ["./a.png", "./z/b.png"]
+        assert (tmp_path / "m" / "z" / "b.png").exists()
+
+
+@pytest.mark.parametrize("option", ["json", "csv", "coco"])
+def test_file_outputs_replace_no_input(model, tmp_path, option):
+    """Least of all where the option was taken for a flag: --json a.png b.png."""
+    files = [picture(tmp_path / "a.png"), picture(tmp_path / "b", seed=1, kind="png"),
+             tmp_path / "m.onnx", tmp_path / "list.txt"]
+    files[2].write_bytes(model.read_bytes())
+    files[3].write_text(f"{files[1]}\n")
+    before = [p.read_bytes() for p in files]
+    for target, words, code in (
+            (files[0], [files[1]], 2), (files[2], [files[1]], 2), (files[1], [files[1]], 1),
+            (files[3], ["--list", files[3]], 1), (files[1], ["--list", files[3]], 1)):
+        result = detect(*([model] if target == files[2] else [files[2]]), *words, "-q",
+                        f"--{option}", target)
+        assert result.code == code and str(target) in result.err and not result.out, result.err
+        assert [p.read_bytes() for p in files] == before
+
+
+def test_one_file_for_one_output(model, photos, tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to("a")
+    for one, other in (("a", "a"), ("a", "link")):
+        result = detect(model, photos[0], "--json", tmp_path / one, "--csv", tmp_path / other)
+        assert result.code == 2 and "--json and --csv name the same file" in result.err
+        (tmp_path / "a").write_text("old")
+    assert (tmp_path / "a").read_text() == "old"
+    assert detect(model, photos[0], "-q", "--json", "/dev/null", "--csv", "/dev/null").code == 0
+
+
 def test_unicode_everywhere(tmp_path):
     names = ("naïve 码", "шум/../../x", "🙂", "\"q\",1", "")
     model = model_path(Spec("v5n", size=(160, 160), classes=5, names=names))
