@@ -136,7 +136,7 @@ static void print_info(const struct findings *found)
     const sac_model_info *info = found->info;
     printf("head       %s, by %s\n", sac_head_name(info->head.family), info->head_source);
     printf("read from  %s\n", found->reads_maps ? "raw maps, the decode tail left out (--keep-head)"
-                                               : "the network's output");
+                                                : "the network's output");
     print_strides(found);
     print_classes(info);
     if (*info->description) {
@@ -283,10 +283,9 @@ int inspect_run(const struct options *options)
     int error = sac_detector_open(&detector, path, &how);
     if (error == SAC_EMODEL) return inspect_engine(path, options);
     if (error) return open_fail(error);
-    int code =
-        report(&(struct findings){path, sac_detector_engine(detector), sac_detector_info(detector),
-                                  reads_maps(path, how)},
-               options);
+    int code = report(&(struct findings){path, sac_detector_engine(detector),
+                                         sac_detector_info(detector), reads_maps(path, how)},
+                      options);
     sac_detector_close(&detector);
     return code;
 }

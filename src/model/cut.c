@@ -34,7 +34,8 @@ static void use(struct cutting *c, int tensor)
 static void mark_used(struct cutting *c)
 {
     for (int k = 0; k < c->head.level_count; k++)
-        for (int part = 0; part < 2; part++) use(c, c->raw[k][part]);
+        for (int part = 0; part < 2; part++)
+            use(c, c->raw[k][part]);
     for (int n = c->graph->node_count - 1; n >= 0; n--)
         for (int k = 0; c->used[n] && k < c->graph->nodes[n].input_count; k++)
             use(c, c->graph->nodes[n].inputs[k]);
@@ -70,7 +71,7 @@ static void keep_input(const struct cutting *c, Onnx__GraphProto *graph,
 {
     const char *name = c->graph->tensors[c->graph->input].name;
     for (size_t k = 0; k < graph->n_input; k++)
-        if (!strcmp(graph->input[k]->name, name)) *input = graph->input[k];
+        if (graph->input[k]->name && !strcmp(graph->input[k]->name, name)) *input = graph->input[k];
     graph->input = input;
     graph->n_input = 1;
 }
@@ -231,7 +232,8 @@ static int check_output(const struct sac_cut *cut, const sac_tensor *outputs, in
                      map->dtype == outputs[0].dtype && sac_tensor_is_contiguous(map);
     return fits ? 0
                 : sac__fail(SAC_EINVAL,
-                            "output %d holds no raw map (B,%lld,%lld,%lld) of picture %lld", at, (long long)shape[0], (long long)shape[1], (long long)shape[2],
+                            "output %d holds no raw map (B,%lld,%lld,%lld) of picture %lld", at,
+                            (long long)shape[0], (long long)shape[1], (long long)shape[2],
                             (long long)index);
 }
 

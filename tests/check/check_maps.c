@@ -40,8 +40,10 @@ static void *new_map(const struct shape *shape, size_t count)
     void *map = malloc(count * (shape->half ? 2 : 4));
     CHECK(map, "no memory");
     for (size_t i = 0; i < count; i++) {
-        if (shape->half) ((uint16_t *)map)[i] = sac__float_half(logit_of(shape));
-        else ((float *)map)[i] = logit_of(shape);
+        if (shape->half)
+            ((uint16_t *)map)[i] = sac__float_half(logit_of(shape));
+        else
+            ((float *)map)[i] = logit_of(shape);
     }
     return map;
 }
@@ -52,7 +54,8 @@ static void set_level(struct sac__map_level *level, const struct shape *shape, i
     level->width = level->height = shape->size / stride;
     level->anchor_count = shape->family == SAC_HEAD_V5 ? shape->anchors : 1;
     for (int a = 0; a < level->anchor_count; a++)
-        for (int k = 0; k < 2; k++) level->anchors[a][k] = check_float(0.5f, 4.f) * (float)stride;
+        for (int k = 0; k < 2; k++)
+            level->anchors[a][k] = check_float(0.5f, 4.f) * (float)stride;
     const size_t area = (size_t)(level->width * level->height);
     if (shape->family == SAC_HEAD_V5) {
         level->boxes = new_map(shape, area * (size_t)(shape->anchors * (5 + shape->classes)));
@@ -64,8 +67,7 @@ static void set_level(struct sac__map_level *level, const struct shape *shape, i
 
 static struct picture new_picture(const struct shape *shape)
 {
-    struct picture picture = {.maps = {.head = {.family = shape->family,
-                                                .classes = shape->classes},
+    struct picture picture = {.maps = {.head = {.family = shape->family, .classes = shape->classes},
                                        .half = shape->half,
                                        .bins = shape->bins,
                                        .level_count = shape->levels}};
@@ -130,9 +132,12 @@ static sac_tensor decode(const struct picture *picture)
         const struct sac__map_level *level = &maps->levels[k];
         for (int at = 0; at < level->anchor_count * level->width * level->height; at++) {
             const int area = level->width * level->height;
-            if (v8) sac__maps_row_v8(maps, level, at, -FLT_MAX, values);
-            else sac__maps_row_v5(maps, level, at / area, at % area, -FLT_MAX, values);
-            for (int v = 0; v < width; v++) out[v * (v8 ? picture->rows : 1)] = values[v];
+            if (v8)
+                sac__maps_row_v8(maps, level, at, -FLT_MAX, values);
+            else
+                sac__maps_row_v5(maps, level, at / area, at % area, -FLT_MAX, values);
+            for (int v = 0; v < width; v++)
+                out[v * (v8 ? picture->rows : 1)] = values[v];
             out += v8 ? 1 : width;
         }
     }
@@ -145,8 +150,7 @@ static void check_equal(const sac_detections *got, const sac_detections *want, c
               got->nonfinite == want->nonfinite && got->overflow == want->overflow,
           "%s: %zu boxes of %zu, %zu nonfinite; c: %zu of %zu, %zu", what, got->count,
           got->candidates, got->nonfinite, want->count, want->candidates, want->nonfinite);
-    CHECK(!want->count ||
-              memcmp(got->items, want->items, want->count * sizeof *want->items) == 0,
+    CHECK(!want->count || memcmp(got->items, want->items, want->count * sizeof *want->items) == 0,
           "%s: boxes differ", what);
 }
 

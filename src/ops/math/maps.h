@@ -15,9 +15,9 @@ enum { SAC__MAP_LEVELS = 8, SAC__MAP_ANCHORS = 8 };
 struct sac__map_level {
     const void *boxes;  ///< V5: the only map, C = anchor_count·(5+nc); V8: C = 4·bins, distances
     const void *scores; ///< V8: C = nc
-    int32_t width, height; ///< cells
-    int32_t anchor_count;  ///< V8: 1
-    float stride;          ///< input pixels a cell
+    int32_t width, height;              ///< cells
+    int32_t anchor_count;               ///< V8: 1
+    float stride;                       ///< input pixels a cell
     float anchors[SAC__MAP_ANCHORS][2]; ///< V5: width, height in input pixels
 };
 
@@ -92,8 +92,7 @@ SAC_HD void sac__maps_row_v5(const struct sac__maps *maps, const struct sac__map
 {
     const int64_t first = (int64_t)anchor * sac__maps_width(maps);
     for (int32_t v = 0; v < 5; v++)
-        values[v] =
-            sac__logit_score(sac__maps_logit(maps, level, level->boxes, first + v, cell));
+        values[v] = sac__logit_score(sac__maps_logit(maps, level, level->boxes, first + v, cell));
     const float w = 2.f * values[2], h = 2.f * values[3];
     values[0] = (2.f * values[0] + ((float)(cell % level->width) - 0.5f)) * level->stride;
     values[1] = (2.f * values[1] + ((float)(cell / level->width) - 0.5f)) * level->stride;

@@ -66,8 +66,10 @@ static void scan_blocks(struct sac__candidates *candidates, const struct sac__ma
 {
     for (int32_t start = 0; start < whole; start += BLOCK) {
         const int32_t count = whole - start < BLOCK ? whole - start : BLOCK;
-        if (maps->half) scan_block(candidates, maps, run, start, count, 1);
-        else scan_block(candidates, maps, run, start, count, 0);
+        if (maps->half)
+            scan_block(candidates, maps, run, start, count, 1);
+        else
+            scan_block(candidates, maps, run, start, count, 0);
     }
 }
 
@@ -75,9 +77,12 @@ static void scan(struct sac__candidates *candidates, const struct sac__maps *map
                  const struct sac__map_run *run)
 {
     const int32_t area = run->level->width * run->level->height, whole = area / LANES * LANES;
-    if (maps->head.family == SAC_HEAD_V8) scan_blocks(candidates, maps, run, whole);
-    else if (maps->half) scan_plane(candidates, maps, run, whole, 1);
-    else scan_plane(candidates, maps, run, whole, 0);
+    if (maps->head.family == SAC_HEAD_V8)
+        scan_blocks(candidates, maps, run, whole);
+    else if (maps->half)
+        scan_plane(candidates, maps, run, whole, 1);
+    else
+        scan_plane(candidates, maps, run, whole, 0);
     sac__maps_take(candidates, maps, run, whole, area);
 }
 
