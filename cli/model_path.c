@@ -28,11 +28,21 @@ static void program_folder(char *folder, size_t size)
     if (slash) *slash = 0;
 }
 
+// "bin/../share" reads badly.
+static void shorten(char *path, size_t size)
+{
+    char *real = realpath(path, NULL);
+    if (real) snprintf(path, size, "%s", real);
+    free(real);
+}
+
 static int find_model(char *path_out, size_t size, const char *folder, const char *below)
 {
     for (size_t i = 0; i < DEFAULT_MODELS; i++) {
         snprintf(path_out, size, "%s%s/%s", folder, below, default_models[i]);
-        if (access(path_out, F_OK) == 0) return 1;
+        if (access(path_out, F_OK) != 0) continue;
+        shorten(path_out, size);
+        return 1;
     }
     return 0;
 }

@@ -84,7 +84,9 @@ static int fail_verb(const char *word)
     char why[512];
     const struct verb *verbs = verb_table;
     const char *near = suggest(word, next_verb, &verbs);
-    if (near)
+    if (*word == '-')
+        snprintf(why, sizeof why, "no option '%s' here; a verb comes first", word);
+    else if (near)
         snprintf(why, sizeof why, "no verb '%s'; did you mean '%s'?", word, near);
     else
         snprintf(why, sizeof why, "no verb '%s'; to find objects: saccade detect %s", word, word);
@@ -115,7 +117,9 @@ static int dispatch(int argc, const char **argv)
     const char *word = argv[1];
     if (is_one_of(word, "--version", "-V", "version")) return print_version();
     if (is_one_of(word, "--help", "-h", "help")) {
-        help_print(stdout, argc > 2 ? verb_find(argv[2]) : NULL);
+        const struct verb *about = argc > 2 ? verb_find(argv[2]) : NULL;
+        if (argc > 2 && !about) return fail_verb(argv[2]);
+        help_print(stdout, about);
         return CLI_DONE;
     }
     const struct verb *verb = verb_find(word);

@@ -54,6 +54,10 @@ def test_no_verb_is_usage():
 def test_unknown_verb():
     result = run("detec")
     assert result.code == 2 and "did you mean 'detect'?" in result.err
+    result = run("--conf", "0.5")
+    assert result.code == 2 and "'--conf' here; a verb comes first" in result.err
+    result = run("help", "detec")
+    assert result.code == 2 and "did you mean 'detect'?" in result.err and not result.out
     result = run("photo.jpg")
     assert result.code == 2 and "saccade detect photo.jpg" in result.err
 
