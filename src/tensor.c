@@ -3,10 +3,17 @@
 
 #include <stdlib.h>
 #include <string.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 #include "error.h"
 
-enum { ALIGNMENT = 64 }; // a cache line, and the widest vector register
+enum {
+    ALIGNMENT = 64,      // a cache line, and the widest vector register
+    HUGE_PAGE = 2 << 20, // tensors of two and more ask for them: a network's input is then written
+    HUGE_FROM = 4 << 20, // up to twice as fast
+};
 
 size_t sac_dtype_bytes(sac_dtype dtype)
 {
@@ -56,18 +63,28 @@ int sac_tensor_wrap(sac_tensor *tensor_out, void *data, sac_dtype dtype, int ndi
     return error;
 }
 
+static void *alloc_zeroed(size_t bytes)
+{
+    const size_t alignment = bytes >= HUGE_FROM ? HUGE_PAGE : ALIGNMENT;
+    const size_t rounded = (bytes / alignment + 1) * alignment;
+    void *data = aligned_alloc(alignment, rounded);
+    if (!data) return NULL;
+#if defined(MADV_HUGEPAGE)
+    if (alignment == HUGE_PAGE) madvise(data, rounded, MADV_HUGEPAGE); // as far as there are any
+#endif
+    return memset(data, 0, rounded);
+}
+
 int sac_tensor_alloc(sac_tensor *tensor_out, sac_dtype dtype, int ndim, const int64_t *shape)
 {
     int error = sac_tensor_wrap(tensor_out, NULL, dtype, ndim, shape);
     if (error) return error;
     size_t bytes = sac_tensor_bytes(tensor_out);
-    size_t rounded = (bytes / ALIGNMENT + 1) * ALIGNMENT;
-    void *data = aligned_alloc(ALIGNMENT, rounded);
+    void *data = alloc_zeroed(bytes);
     if (!data) {
         *tensor_out = (sac_tensor){0};
         return sac__fail(SAC_ENOMEM, "no memory for a tensor of %zu bytes", bytes);
     }
-    memset(data, 0, rounded);
     tensor_out->data = tensor_out->owned = data;
     return 0;
 }

@@ -82,19 +82,17 @@ def check(code):
 
 def tensor_of(array):
     """Borrows a contiguous array."""
-    out = Tensor(data=array.ctypes.data, dtype=DTYPES[array.dtype.name], ndim=array.ndim)
-    for i, extent in enumerate(array.shape):
-        out.shape[i] = extent
-        out.strides[i] = array.strides[i] // array.itemsize
-    return out
+    strides = (c.c_int64 * 8)(*(stride // array.itemsize for stride in array.strides))
+    return Tensor(array.__array_interface__["data"][0], 0, 0, DTYPES[array.dtype.name],
+                  array.ndim, (c.c_int64 * 8)(*array.shape), strides)
 
 
 def image_of(array, fmt="bgr"):
     """Borrows (H,W,C) or (H,W) uint8 pixels whose rows may have any stride."""
     height, width = array.shape[:2]
     assert array.dtype == np.uint8 and array.size == height * width * CHANNELS[fmt]
-    return Image(data=array.ctypes.data, stride=array.strides[0], width=width, height=height,
-                 format=FORMATS[fmt])
+    return Image(array.__array_interface__["data"][0], array.strides[0], width, height,
+                 FORMATS[fmt])
 
 
 def fit(width0, height0, width, height, fit="pad", no_upscale=False, stride=0):
