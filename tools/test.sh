@@ -9,7 +9,7 @@ fuzz_seconds=${FUZZ_SECONDS:-10}
 step() { printf '\n== %s (%s s)\n' "$1" "$SECONDS"; }
 
 step 'release build: all tests'
-ctest --preset release
+ctest --preset release -j2
 
 export TBB_ENABLE_SANITIZERS=1
 export ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1
@@ -20,7 +20,7 @@ for sanitizer in asan ubsan tsan; do
     step "$sanitizer: C tests"
     cmake --preset $sanitizer >/dev/null
     cmake --build --preset $sanitizer
-    ctest --preset $sanitizer -L c
+    ctest --preset $sanitizer -L c -j2
 done
 
 step "fuzzing, $fuzz_seconds s a target"

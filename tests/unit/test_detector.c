@@ -99,7 +99,7 @@ struct worker {
 static void *run_repeatedly(void *argument)
 {
     struct worker *worker = argument;
-    for (int round = 0; round < 4; round++)
+    for (int round = 0; round < 2; round++)
         for (int i = 0; i < PICTURES; i++) {
             sac_detections found;
             if (sac_detector_run(worker->detector, &images[i], 1, &found)) {
