@@ -23,11 +23,13 @@ struct findings {
 
 // --- strides
 
-// Boxes that levels 8, 16, … up to the largest stride give over an input.
-static int64_t places(const sac_binding *input, int largest)
+// Cells of all levels from the smallest stride to the largest over an input; 0 where they do not
+// divide it.
+static int64_t cells(const sac_binding *input, int smallest, int largest)
 {
     int64_t count = 0;
-    for (int s = 8; s <= largest; s *= 2)
+    if (input->shape[2] % largest || input->shape[3] % largest) return 0;
+    for (int s = smallest; s <= largest; s *= 2)
         count += (input->shape[2] / s) * (input->shape[3] / s);
     return count;
 }
@@ -43,6 +45,26 @@ static int has_extent(const sac_engine *engine, int64_t extent)
     return 0;
 }
 
+// The levels that make an extent of the output, the usual ones first: 8 to 32, with P6 to 64, with
+// P2 from 4, two levels from 16. Returns how many.
+static int fit_strides(const struct findings *found, int *strides, int most)
+{
+    static const int ends[][2] = {{8, 32}, {8, 64}, {4, 32}, {8, 128}, {4, 64}, {16, 32}, {8, 16}};
+    const int largest = found->info->stride;
+    const int64_t anchors = found->info->head.family == SAC_HEAD_V5 ? 3 : 1;
+    sac_binding input;
+    int count = 0;
+    if (sac_engine_binding(found->engine, 0, &input) || input.ndim != 4) return 0;
+    for (size_t i = 0; i < sizeof ends / sizeof *ends && !count; i++) {
+        const int64_t level_cells = cells(&input, ends[i][0], ends[i][1]);
+        if ((largest > 0 && ends[i][1] != largest) || level_cells <= 0) continue;
+        if (!has_extent(found->engine, anchors * level_cells)) continue;
+        for (int s = ends[i][0]; s <= ends[i][1] && count < most; s *= 2)
+            strides[count++] = s;
+    }
+    return count;
+}
+
 // The strides of all levels where the head or the output's extent tells them, else the largest
 // alone. Returns how many.
 static int find_strides(const struct findings *found, int *strides, int most)
@@ -53,15 +75,8 @@ static int find_strides(const struct findings *found, int *strides, int most)
         strides[count] = info->head.strides[count];
         count++;
     }
-    if (count || info->stride <= 0) return count;
-    sac_binding input;
-    if (sac_engine_binding(found->engine, 0, &input) || input.ndim != 4) return 0;
-    const int64_t anchors = info->head.family == SAC_HEAD_V5 ? 3 : 1;
-    if (has_extent(found->engine, anchors * places(&input, info->stride)))
-        for (int s = 8; s <= info->stride && count < most; s *= 2)
-            strides[count++] = s;
-    else
-        strides[count++] = info->stride;
+    if (!count) count = fit_strides(found, strides, most);
+    if (!count && info->stride > 0) strides[count++] = info->stride;
     return count;
 }
 

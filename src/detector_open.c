@@ -22,6 +22,8 @@ void sac_detector_options_init_sized(sac_detector_options *options, size_t size)
 
 // --- open: options
 
+enum { MOST_BATCH = 4096 };
+
 static int check_range(const char *name, double value, double least, double most)
 {
     if (value >= least && value <= most) return 0;
@@ -61,7 +63,7 @@ static int check_options(const sac_detector_options *options)
 {
     int error = check_range("pad", options->pad, 0, 255);
     if (!error) error = check_range("fit", options->letterbox.fit, 0, SAC_FIT_TOP_LEFT);
-    if (!error) error = check_range("batch", options->batch, 0, 4096);
+    if (!error) error = check_range("batch", options->batch, 0, MOST_BATCH);
     if (!error) error = check_range("contexts", options->contexts, 0, 1024);
     if (!error) error = check_range("input_width", options->input_width, 0, 1 << 16);
     if (!error) error = check_range("input_height", options->input_height, 0, 1 << 16);
@@ -146,6 +148,9 @@ static int check_against_model(const sac_detector *detector)
     const int64_t *shape = detector->model->input_shape;
     int error = 0;
     if (detector->model->input_ndim != 4) return 0;
+    if (shape[0] > MOST_BATCH)
+        return sac__fail(SAC_EMODEL, "a batch of %lld: at most %d pictures are run at once",
+                         (long long)shape[0], MOST_BATCH);
     if (shape[0] >= 0) error = check_fixed("batch", options->batch, shape[0]);
     if (!error && shape[2] >= 0) error = check_fixed("input height", options->input_height, shape[2]);
     if (!error && shape[3] >= 0) error = check_fixed("input width", options->input_width, shape[3]);
@@ -158,12 +163,7 @@ static int check_against_model(const sac_detector *detector)
 
 static int open_engine(sac_detector *detector, const char *path)
 {
-    struct sac_model *model = detector->model;
-    struct sac_source source = {.path = path,
-                                .bytes = model->bytes,
-                                .size = model->size,
-                                .hash = model->hash,
-                                .self_contained = model->self_contained};
+    struct sac_source source = sac__engine_source(detector->model, path);
     int error = check_against_model(detector);
     if (error) return error;
     choose_shape(detector, &source);

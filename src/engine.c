@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "error.h"
-#include "model/model.h"
 
 struct sac_engine {
     const struct sac_backend *backend;
@@ -61,14 +60,21 @@ int sac__engine_open(sac_engine **engine_out, const struct sac_source *source,
     return 0;
 }
 
+struct sac_source sac__engine_source(const struct sac_model *model, const char *path)
+{
+    return (struct sac_source){.path = path,
+                               .bytes = model->bytes,
+                               .size = model->size,
+                               .hash = model->hash,
+                               .names = (const char *const *)model->bindings,
+                               .name_count = (size_t)model->binding_count,
+                               .self_contained = model->self_contained};
+}
+
 static int open_model(sac_engine **engine_out, struct sac_model *model, const char *path,
                       const sac_engine_options *options)
 {
-    const struct sac_source source = {.path = path,
-                                      .bytes = model->bytes,
-                                      .size = model->size,
-                                      .hash = model->hash,
-                                      .self_contained = model->self_contained};
+    const struct sac_source source = sac__engine_source(model, path);
     return sac__engine_open(engine_out, &source, options);
 }
 

@@ -6,7 +6,7 @@
 #include "saccade/engine.h"
 
 /// Grows whenever a structure in this file changes; core and plugin must agree.
-#define SAC_BACKEND_ABI 1
+#define SAC_BACKEND_ABI 2
 
 /// What the core gives a plugin, so that a plugin links nothing of the core.
 struct sac_host {
@@ -21,6 +21,8 @@ struct sac_source {
     const uint8_t *bytes; ///< the whole file
     size_t size;
     const char *hash; ///< XXH3-128 of bytes in hex
+    const char *const *names; ///< of the graph's inputs, then outputs; NULL where not known
+    size_t name_count;
     int self_contained; ///< zero: weights lie in other files, so the hash does not cover them
     /// Extents for the first input, input_ndim of them, -1 = leave dynamic; input_ndim 0 = as in
     /// the file. Only extents that the file leaves dynamic may be given another value.

@@ -122,6 +122,9 @@ void sac__model_close(struct sac_model **model)
     for (int i = 0; i < m->name_count; i++)
         free(m->names[i]);
     free(m->names);
+    for (int i = 0; i < m->binding_count; i++)
+        free(m->bindings[i]);
+    free(m->bindings);
     free(m->task);
     free(m->head);
     free(m->description);

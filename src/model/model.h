@@ -29,7 +29,10 @@ struct sac_model {
     /// SAC__TAIL_… bits: operators between the last convolutions and the outputs.
     unsigned tail;
 
-    /// The input as the file declares it, -1 = dynamic; ndim 0 where the file is silent.
+    char **bindings; ///< names of the graph's inputs without weights, then of its outputs
+    int binding_count;
+
+    /// The first input as the file declares it, -1 = dynamic; ndim 0 where the file is silent.
     int32_t input_ndim;
     int64_t input_shape[SAC_MAX_DIMS];
 };

@@ -84,6 +84,27 @@ static void read_input(struct sac_model *model, const Onnx__GraphProto *graph)
     }
 }
 
+static int add_binding(struct sac_model *model, const char *name)
+{
+    model->bindings[model->binding_count] = strdup(name);
+    if (!model->bindings[model->binding_count]) return sac__fail(SAC_ENOMEM, "out of memory");
+    model->binding_count++;
+    return SAC_OK;
+}
+
+static int read_bindings(struct sac_model *model, const Onnx__GraphProto *graph)
+{
+    int error = SAC_OK;
+    model->bindings = calloc(graph->n_input + graph->n_output, sizeof *model->bindings);
+    if (!model->bindings) return sac__fail(SAC_ENOMEM, "out of memory");
+    for (size_t i = 0; i < graph->n_input && !error; i++)
+        if (!is_initializer(graph, text(graph->input[i]->name)))
+            error = add_binding(model, text(graph->input[i]->name));
+    for (size_t i = 0; i < graph->n_output && !error; i++)
+        error = add_binding(model, text(graph->output[i]->name));
+    return error;
+}
+
 static int is_external(const Onnx__TensorProto *tensor)
 {
     return tensor && (tensor->n_external_data ||
@@ -112,6 +133,8 @@ static int read_model(struct sac_model *model, const Onnx__ModelProto *proto)
         if (error) return error;
     }
     read_input(model, proto->graph);
+    int error = read_bindings(model, proto->graph);
+    if (error) return error;
     model->self_contained = is_self_contained(proto->graph);
     return sac__graph_tail(&model->tail, proto->graph);
 }

@@ -3,8 +3,10 @@
 import json
 import re
 
+import onnx
 import pytest
 from conftest import NAMES, Spec, model_path, run
+from test_failures import network
 
 
 def inspect(*args, code=0, **options):
@@ -43,6 +45,40 @@ def test_text(model):
     assert "classes    5: " + ", ".join(NAMES) in text
     assert "strides    8, 16, 32\n" in text and "engine     openvino" in text
     assert re.search(r"^head +v5, by \w+", text, re.M)
+
+
+@pytest.mark.parametrize("shape,stride,strides", [
+    ([1, 6, 84], "32", [8, 16, 32]),
+    ([1, 6, 340], "32", [4, 8, 16, 32]),                   # P2
+    ([1, 6, 84], None, [8, 16, 32]),                       # no metadata
+    ([1, 3 * 20, 7], "32", [16, 32]),                      # tiny: two levels, three anchors
+    ([1, 3 * 85, 7], "64", [8, 16, 32, 64]),               # P6
+    ([1, 300, 6], "32", [32]),                             # end to end: the rows say nothing
+])
+def test_strides(tmp_path, shape, stride, strides):
+    path = tmp_path / "a.onnx"
+    path.write_bytes(network(shape, metadata={"stride": stride} if stride else {}))
+    assert inspect(path)["strides"] == strides
+
+
+def test_names_are_the_files_own(tmp_path):
+    """Where OpenVINO drops an Identity, its port has both names."""
+    loaded = onnx.load_from_string(network([1, 6, 84]))
+    loaded.graph.node[-1].output[0] = "/a"
+    for name in ("output0", "output1"):
+        loaded.graph.node.append(onnx.helper.make_node("Identity", ["/a"], [name]))
+    loaded.graph.output.append(onnx.helper.make_tensor_value_info("output1", 1, [1, 6, 84]))
+    path = tmp_path / "a.onnx"
+    path.write_bytes(loaded.SerializeToString())
+    assert [b["name"] for b in inspect(path)["bindings"]] == ["images", "output0", "output1"]
+
+
+def test_extent_of_zero_is_dynamic(tmp_path):
+    loaded = onnx.load_from_string(network([1, 6, 84]))
+    loaded.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 0
+    path = tmp_path / "a.onnx"
+    path.write_bytes(loaded.SerializeToString())
+    assert inspect(path)["bindings"][0]["shape"] == [1, 3, 64, 64]
 
 
 def test_dynamic(dynamic_model):

@@ -19,6 +19,9 @@ static const double LOGIT = 0.1, QUIET_LOGIT = -3.0;
 // Extents for what a network leaves open: one picture, its sides a multiple of every stride.
 static const int64_t usual[] = {1, 3, 320, 320};
 
+// More elements of input than this are not run for a comparison.
+enum { MOST_INPUT = 1 << 28 };
+
 enum { LIST_COLUMNS = 8, LIST_ROWS = 1000 };
 
 static float noise(uint32_t x, uint32_t y, uint32_t z)
@@ -60,8 +63,13 @@ static ov_status_e make_picture(ov_tensor_t **tensor_out, const ov_output_const_
         status = ov_port_get_partial_shape(port, &open);
     if (status == OK && (element != F32 || open.rank.min != 4 || open.rank.max != 4))
         status = NOT_IMPLEMENTED;
-    for (int i = 0; status == OK && i < 4; i++)
+    for (int64_t i = 0, count = 1; status == OK && i < 4; i++) {
         extents[i] = open.dims[i].min == open.dims[i].max ? open.dims[i].max : usual[i];
+        if (extents[i] < 1 || extents[i] > MOST_INPUT / count)
+            status = NOT_IMPLEMENTED;
+        else
+            count *= extents[i];
+    }
     if (status == OK)
         status = ov_tensor_create(F32, shape, tensor_out);
     if (status == OK)

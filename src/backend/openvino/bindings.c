@@ -38,14 +38,35 @@ size_t sac__openvino_dtype_bytes(sac_dtype dtype)
     return 0;
 }
 
-static void read_name(sac_binding *binding, const ov_output_const_port_t *port)
+// A port has several names where OpenVINO drops nodes that only pass values on, and tells one of
+// them. Nonzero when `name`, the graph's own, is among them.
+static int has_name(const struct openvino_network *network, const sac_binding *binding,
+                    const char *any, const char *name)
 {
+    ov_output_const_port_t *port = NULL;
+    char *its = NULL;
+    const ov_status_e status =
+        binding->is_input ? ov_compiled_model_input_by_name(network->compiled, name, &port)
+                          : ov_compiled_model_output_by_name(network->compiled, name, &port);
+    const int same = status == OK && ov_port_get_any_name(port, &its) == OK && !strcmp(its, any);
+    ov_free(its);
+    ov_output_const_port_free(port);
+    return same;
+}
+
+static void read_name(sac_binding *binding, const struct openvino_network *network,
+                      const struct sac_source *source)
+{
+    const size_t index = (size_t)binding->index;
     char *name = NULL;
-    if (ov_port_get_any_name(port, &name) == OK && name && *name)
-        snprintf(binding->name, sizeof binding->name, "%s", name);
-    else // the file may leave it out
+    if (ov_port_get_any_name(network->ports[index], &name) == OK && name && *name) {
+        const char *own = source->name_count == network->binding_count ? source->names[index] : "";
+        const int known = *own && has_name(network, binding, name, own);
+        snprintf(binding->name, sizeof binding->name, "%s", known ? own : name);
+    } else { // the file may leave it out
         snprintf(binding->name, sizeof binding->name, "%s%d",
                  binding->is_input ? "input" : "output", (int)binding->index);
+    }
     ov_free(name);
 }
 
@@ -101,7 +122,8 @@ static int read_shape(sac_binding *binding, const ov_output_const_port_t *port)
     return error;
 }
 
-static int read_binding(struct openvino_network *network, size_t index)
+static int read_binding(struct openvino_network *network, size_t index,
+                        const struct sac_source *source)
 {
     const int is_input = index < network->input_count;
     ov_output_const_port_t **port = &network->ports[index];
@@ -113,12 +135,12 @@ static int read_binding(struct openvino_network *network, size_t index)
                                                      index - network->input_count, port);
     if (status != OK)
         return sac__openvino_fail(SAC_EMODEL, status, "bindings");
-    read_name(binding, *port);
+    read_name(binding, network, source);
     const int error = read_dtype(binding, *port);
     return error ? error : read_shape(binding, *port);
 }
 
-int sac__openvino_bindings(struct openvino_network *network)
+int sac__openvino_bindings(struct openvino_network *network, const struct sac_source *source)
 {
     size_t inputs = 0, outputs = 0;
     ov_status_e status = ov_compiled_model_inputs_size(network->compiled, &inputs);
@@ -133,7 +155,7 @@ int sac__openvino_bindings(struct openvino_network *network)
     if (!network->bindings || !network->ports)
         return FAIL(SAC_ENOMEM, "no memory for %zu bindings", inputs + outputs);
     for (size_t i = 0; i < network->binding_count; i++) {
-        const int error = read_binding(network, i);
+        const int error = read_binding(network, i, source);
         if (error)
             return error;
     }

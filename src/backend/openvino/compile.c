@@ -34,7 +34,7 @@ static int merge_shape(ov_dimension_t *extents_out, int *changed_out,
     for (int i = 0; i < source->input_ndim; i++) {
         const int64_t asked = source->input_shape[i];
         ov_dimension_t own = {0, -1};
-        if (rank_known)
+        if (rank_known && file->dims[i].max != 0) // 0 is how some exporters say dynamic
             own = file->dims[i];
         extents_out[i] = asked >= 0    ? (ov_dimension_t){asked, asked}
                          : own.max < 0 ? (ov_dimension_t){-1, -1} // any extent

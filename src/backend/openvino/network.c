@@ -200,7 +200,7 @@ static int open_network(struct opening *opening, struct sac_engine_facts *facts_
     error = find_network(opening, &precision);
     sac__openvino_cache_close(&opening->cache);
     if (!error)
-        error = sac__openvino_bindings(network);
+        error = sac__openvino_bindings(network, source);
     if (!error)
         describe(network, facts_out, &opening->processor, options, precision);
     return error;
