@@ -36,7 +36,8 @@ int devices_run(const struct options *options)
 {
     static sac_device devices[MOST];
     size_t count = 0;
-    if (options->operands.count) return usage_fail(verb_find("devices"), "devices takes no operand");
+    if (options->operands.count)
+        return usage_fail(verb_find("devices"), "devices takes no operand");
     if (sac_devices_list(devices, MOST, &count)) {
         message_print("%s", sac_error_message());
         return CLI_DEVICE;

@@ -128,8 +128,8 @@ const struct option_spec option_table[] = {
     TEXT(OPTION_PATH, "csv", VERB_DETECT, csv, "FILE|-", NULL, "a line a box"),
     TEXT(OPTION_PATH, "crops", VERB_DETECT, crops, "DIR", NULL, "each box as a picture"),
     CHOICE("image-format", VERB_DETECT, image_format, "auto|jpg|png|webp", "auto",
-           "of annotated pictures and crops; auto: annotated JPEG stays JPEG, others become PNG, and "
-           "crops are JPEG"),
+           "of annotated pictures and crops; auto: annotated JPEG stays JPEG, others become PNG, "
+           "and crops are JPEG"),
     INT("quality", VERB_DETECT, quality, "N", 1, 100, "90", "of JPEG and WebP"),
     INT("line-width", VERB_DETECT, line_width, "N", 0, 1000, NULL,
         "of drawn boxes, in pixels (default: follows the picture's size)"),

@@ -77,7 +77,8 @@ static int take_options(sac_detector *detector, const sac_detector_options *opti
     sac_detector_options_init(own);
     if (!options) return 0;
     if (options->size < offsetof(sac_detector_options, nms) || options->size > sizeof *own)
-        return sac__fail(SAC_EINVAL, "detector options of %zu bytes: call sac_detector_options_init",
+        return sac__fail(SAC_EINVAL,
+                         "detector options of %zu bytes: call sac_detector_options_init",
                          options->size);
     memcpy(own, options, options->size);
     const sac_nms nms = own->nms;
@@ -152,8 +153,10 @@ static int check_against_model(const sac_detector *detector)
         return sac__fail(SAC_EMODEL, "a batch of %lld: at most %d pictures are run at once",
                          (long long)shape[0], MOST_BATCH);
     if (shape[0] >= 0) error = check_fixed("batch", options->batch, shape[0]);
-    if (!error && shape[2] >= 0) error = check_fixed("input height", options->input_height, shape[2]);
-    if (!error && shape[3] >= 0) error = check_fixed("input width", options->input_width, shape[3]);
+    if (!error && shape[2] >= 0)
+        error = check_fixed("input height", options->input_height, shape[2]);
+    if (!error && shape[3] >= 0)
+        error = check_fixed("input width", options->input_width, shape[3]);
     if (!error && options->letterbox.fit == SAC_FIT_AUTO && (shape[2] >= 0 || shape[3] >= 0))
         error = sac__fail(SAC_EINVAL, "the auto letterbox needs a model with dynamic height and "
                                       "width; this one's input is fixed at %lldx%lld",

@@ -51,7 +51,8 @@ typedef struct sac_detector sac_detector;
 
 /// Opens an ONNX model that ultralytics, yolov5 or a kin exported. Close with sac_detector_close.
 /// options may be NULL. Errors: SAC_EIO, SAC_EMODEL (no detection model, or a head that is not
-/// recognised: says why and what would do), SAC_EDEVICE, SAC_EINVAL, SAC_ENOMEM, SAC_EBACKEND.
+/// recognised: says why and what would do), SAC_EDEVICE, SAC_EUNSUPPORTED (a precision that the
+/// processor does not have), SAC_EINVAL, SAC_ENOMEM, SAC_EBACKEND.
 SAC_API int sac_detector_open(sac_detector **detector_out, const char *model_path,
                               const sac_detector_options *options);
 

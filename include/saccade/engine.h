@@ -61,8 +61,8 @@ typedef struct sac_engine sac_engine;   ///< a compiled network; safe to share a
 typedef struct sac_context sac_context; ///< one run in flight; one thread at a time
 
 /// Opens a model file (ONNX) for the device. Close with sac_engine_close.
-/// Errors: SAC_EIO, SAC_EMODEL (names the operator or the reason), SAC_EDEVICE, SAC_ENOMEM,
-/// SAC_EINVAL.
+/// Errors: SAC_EIO, SAC_EMODEL (names the operator or the reason), SAC_EDEVICE, SAC_EUNSUPPORTED (a
+/// precision that the processor does not have), SAC_ENOMEM, SAC_EINVAL.
 SAC_API int sac_engine_open(sac_engine **engine_out, const char *path,
                             const sac_engine_options *options);
 

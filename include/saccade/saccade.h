@@ -7,8 +7,8 @@
 //   4 engine      the network by itself: bindings, memory, run, wait         engine.h
 //
 // Returns 0 or a negative SAC_E…; sac_error_message says what went wrong, and with what (error.h).
-// NULL where an object or result is needed is SAC_EINVAL; functions that give a value rather than an
-// error give 0, "" or NULL for it.
+// NULL where an object or result is needed is SAC_EINVAL; functions that give a value rather than
+// an error give 0, "" or NULL for it.
 #ifndef SACCADE_H
 #define SACCADE_H
 

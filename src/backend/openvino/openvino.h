@@ -61,8 +61,8 @@ size_t sac__openvino_dtype_bytes(sac_dtype dtype);
 /// The element type in OpenVINO's terms.
 ov_element_type_e sac__openvino_element(sac_dtype dtype);
 
-/// Fills bindings, ports and counts of a compiled network, named as the source says. Errors: SAC_EMODEL (names the binding
-/// whose type or rank cannot be expressed), SAC_ENOMEM.
+/// Fills bindings, ports and counts of a compiled network, named as the source says.
+/// Errors: SAC_EMODEL (names the binding whose type or rank cannot be expressed), SAC_ENOMEM.
 int sac__openvino_bindings(struct openvino_network *network, const struct sac_source *source);
 
 /// Frees what sac__openvino_bindings took, also after it failed.
