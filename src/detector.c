@@ -157,7 +157,7 @@ sac_engine *sac_detector_engine(const sac_detector *detector)
 
 int sac_detector_reads_maps(const sac_detector *detector)
 {
-    return detector->cut != NULL;
+    return detector && detector->cut;
 }
 
 int sac_detector_batch(const sac_detector *detector)

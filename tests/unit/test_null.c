@@ -170,13 +170,18 @@ static void detector_without_one(void **state)
     refused(sac_detector_run(NULL, &image, 1, &found));
     refused(sac_detector_set_nms(NULL, &nms));
     assert_null(sac_detector_info(NULL));
+    assert_int_equal(sac_detector_reads_maps(NULL), 0);
+    refused(sac_detector_boxes(NULL, &(sac_tensor){0}, 0, &(sac_letterbox){0}, &found));
+    refused(sac_detector_boxes(NULL, NULL, 0, NULL, NULL));
     assert_null(sac_detector_engine(NULL));
     assert_int_equal(sac_detector_batch(NULL), 0);
     refused(sac_detect(NULL, "a", "b"));
     refused(sac_detect(&found, "a", NULL));
 }
 
-static void tensors_that_do_not_fit(sac_engine *engine, sac_context *context)
+// Leaves the context with a run done; free input_out after it.
+static void tensors_that_do_not_fit(sac_engine *engine, sac_context *context,
+                                    sac_tensor *input_out)
 {
     sac_tensor input, bad;
     assert_int_equal(sac_engine_alloc(engine, 0, 0, NULL, &input), 0);
@@ -197,10 +202,38 @@ static void tensors_that_do_not_fit(sac_engine *engine, sac_context *context)
     refused(sac_context_bind(context, 0, &bad));
     assert_non_null(strstr(sac_error_message(), "device memory"));
     refused(sac_context_enqueue(context)); // still nothing bound
-    assert_int_equal(sac_context_bind(context, 0, &input), 0);
     assert_int_equal(sac_context_wait(context), 0); // nothing to wait for
-    sac_context_close(&context);
-    sac_tensor_free(&input);
+    assert_int_equal(sac_context_bind(context, 0, &input), 0);
+    assert_int_equal(sac_context_enqueue(context), 0);
+    assert_int_equal(sac_context_wait(context), 0);
+    *input_out = input;
+}
+
+// The outputs of a run by hand: everything about them that can be wrong.
+static void outputs_that_do_not_fit(sac_detector *detector, sac_context *context)
+{
+    sac_tensor outputs[8], bad[8];
+    sac_letterbox fit;
+    sac_detections found;
+    const size_t count = sac_engine_binding_count(sac_detector_engine(detector)) - 1;
+    assert_int_equal(sac_letterbox_fit(&fit, 100, 100, 256, 256, NULL), 0);
+    assert_true(count <= 8);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(sac_context_tensor(context, i + 1, &outputs[i]), 0);
+    memcpy(bad, outputs, sizeof bad);
+    refused(sac_detector_boxes(detector, NULL, 0, &fit, &found));
+    refused(sac_detector_boxes(detector, outputs, 0, NULL, &found));
+    refused(sac_detector_boxes(detector, outputs, 0, &fit, NULL));
+    refused(sac_detector_boxes(detector, outputs, 1, &fit, &found));
+    refused(sac_detector_boxes(detector, outputs, -1, &fit, &found));
+    bad[0].data = NULL;
+    refused(sac_detector_boxes(detector, bad, 0, &fit, &found));
+    bad[0] = outputs[0], bad[0].ndim = SAC_MAX_DIMS + 1;
+    refused(sac_detector_boxes(detector, bad, 0, &fit, &found));
+    bad[0] = outputs[0], bad[0].shape[1]--;
+    refused(sac_detector_boxes(detector, bad, 0, &fit, &found));
+    assert_int_equal(sac_detector_boxes(detector, outputs, 0, &fit, &found), 0);
+    sac_detections_free(&found);
 }
 
 static void opened_ones(void **state)
@@ -230,7 +263,10 @@ static void opened_ones(void **state)
     refused(sac_context_open(NULL, engine));
     assert_int_equal(sac_context_open(&context, engine), 0);
     refused(sac_context_tensor(context, 0, NULL));
-    tensors_that_do_not_fit(engine, context);
+    tensors_that_do_not_fit(engine, context, &tensor);
+    outputs_that_do_not_fit(detector, context);
+    sac_context_close(&context);
+    sac_tensor_free(&tensor);
     sac_detector_close(&detector);
 }
 
