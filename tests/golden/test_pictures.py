@@ -2,7 +2,7 @@
 """Whole pictures: the command line against OpenCV, ONNX Runtime and NumPy, every head family.
 
 Every box has its twin: same class, corners within 0.5 source pixels, score within 0.002, in fp32.
-In the precision that `auto` chooses here the bounds are those of docs/exactness.md.
+In the precision that `auto` chooses here the bounds are those of docs/backends.md.
 """
 import json
 import os
@@ -117,3 +117,26 @@ def test_every_box_has_its_twin(spec, pictures):
     for path, boxes, peer in zip(pictures, mine, peers):
         lost = missing(boxes, peer, pixels, score)
         assert not lost, f"{path.name}: {len(lost)} of {len(boxes)} without a twin: {lost[:3]}"
+
+
+def test_auto_keeps_boxes_of_photographs():
+    """The shipped models where they find something: edges within 2 pixels of the network's input
+    and 1 % of the box's longer side, scores within 0.05."""
+    paths = sorted((saccade.ROOT / "examples" / "pictures").glob("*.jpg"))
+    models = sorted((saccade.ROOT / "models").glob("*.onnx"))
+    assert paths and models
+    for model in models:
+        exact = ours(model, paths, "--precision", "fp32")
+        auto = ours(model, paths, "--precision", "auto", "--conf", str(CONF - 0.05))
+        assert sum(map(len, exact)) >= len(paths), "the test proves nothing without boxes"
+        with saccade.Engine(model, "fp32") as engine:
+            side = engine.bindings[0].shape[3]
+        for path, boxes, others in zip(paths, exact, auto):
+            height, width = cv2.imread(str(path)).shape[:2]
+            for box in boxes:
+                x1, y1, x2, y2 = box["box"]
+                pixels = 2 * max(height, width) / side + 0.01 * max(x2 - x1, y2 - y1)
+                assert any(other["class_id"] == box["class_id"]
+                           and abs(other["score"] - box["score"]) <= 0.05
+                           and max(abs(a - b) for a, b in zip(other["box"], box["box"])) <= pixels
+                           for other in others), f"{model.name}, {path.name}: {box}"
