@@ -50,6 +50,9 @@ static void add_binding(struct text *text, const sac_binding *binding)
         add_text(text, number);
     }
     add_text(text, ")");
+    if (binding->dtype == SAC_F32 || binding->dtype == SAC_F16) return;
+    add_text(text, " of ");
+    add_text(text, sac_dtype_name(binding->dtype));
 }
 
 static struct text binding_text(const sac_binding *binding)
@@ -381,7 +384,7 @@ int sac__model_check_input(const sac_binding *input)
     if (input->ndim != 4)
         return sac__fail(SAC_EMODEL, "input %s is no picture (B,3,H,W)", found.data);
     if (input->dtype != SAC_F32 && input->dtype != SAC_F16 && input->dtype != SAC_U8)
-        return sac__fail(SAC_EMODEL, "input %s is of type %s: known are float32, float16 and uint8",
-                         found.data, sac_dtype_name(input->dtype));
+        return sac__fail(SAC_EMODEL, "input %s: known types are float32, float16 and uint8",
+                         found.data);
     return SAC_OK;
 }

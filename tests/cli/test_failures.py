@@ -198,17 +198,19 @@ def test_file_that_cannot_be_made(model, photos, tmp_path, option):
 
 # --- models
 
-def network(output_shape, channels=3, metadata=None, input_type=TensorProto.FLOAT, batch=1):
+def network(output_shape, channels=3, metadata=None, input_type=TensorProto.FLOAT, batch=1,
+            output_type=TensorProto.FLOAT):
     """A network that ignores its picture and gives zeros."""
     zeros = helper.make_node("Constant", [], ["zeros"], value=helper.make_tensor(
         "v", TensorProto.FLOAT, output_shape, np.zeros(output_shape, np.float32).ravel()))
     cast = helper.make_node("Cast", ["images"], ["f"], to=TensorProto.FLOAT)
     total = helper.make_node("ReduceSum", ["f"], ["sum"], keepdims=0)
-    add = helper.make_node("Add", ["zeros", "sum"], ["output0"])
+    add = helper.make_node("Add", ["zeros", "sum"], ["added"])
+    last = helper.make_node("Cast", ["added"], ["output0"], to=output_type)
     graph = helper.make_graph(
-        [zeros, cast, total, add], "g",
+        [zeros, cast, total, add, last], "g",
         [helper.make_tensor_value_info("images", input_type, [batch, channels, 64, 64])],
-        [helper.make_tensor_value_info("output0", TensorProto.FLOAT, output_shape)])
+        [helper.make_tensor_value_info("output0", output_type, output_shape)])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     for key, value in (metadata or {}).items():
         model.metadata_props.append(onnx.StringStringEntryProto(key=key, value=value))
@@ -227,6 +229,7 @@ BAD_MODELS = {
     "batch of a hundred thousand": network([1, 6, 84], metadata=CODES, batch=100000),
     "one channel": network([1, 6, 84], channels=1, metadata={**CODES, "task": "detect"}),
     "names are no literal": network([1, 6, 84], metadata={"names": "{0: 'a', 1:", "stride": "32"}),
+    "output of integers": network([1, 6, 84], metadata=CODES, output_type=TensorProto.INT64),
     "no known output": network([1, 3, 5, 7], metadata=CODES),
 }
 
@@ -236,7 +239,7 @@ def test_bad_models(model, name, photos, tmp_path):
     data = BAD_MODELS[name]
     path = tmp_path / "bad.onnx"
     path.write_bytes(model.read_bytes()[:-100000] if data is None else data)
-    result = detect(path, photos[0])
+    result = detect(path, photos[0], "--precision", "fp32")
     assert result.code == 4, result.err
     assert "bad.onnx: " in result.err and not result.out
     assert len(result.err.splitlines()) == 1 and len(result.err) > 40

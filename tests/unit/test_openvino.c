@@ -270,6 +270,13 @@ static void auto_takes_bf16_only_where_it_keeps_the_numbers(void **state)
     engine = open_tiny(&large, &options);
     assert_int_equal(sac_engine_precision(engine), SAC_PRECISION_FP32);
     assert_int_equal(strstr(log_text, "precision auto: fp32") != NULL, native);
+    assert_int_equal(strstr(log_text, " % of") != NULL, native);
+    sac_engine_close(&engine);
+    log_text[0] = 0;
+    engine = open_tiny(&(struct tiny){.input = {1, 3, 8, 8}, .dtype = 11}, &options); // double
+    assert_int_equal(sac_engine_precision(engine), SAC_PRECISION_FP32);
+    assert_int_equal(strstr(log_text, "cannot be tried") != NULL, native);
+    assert_null(strstr(log_text, " % of"));
     sac_engine_close(&engine);
 }
 

@@ -234,7 +234,7 @@ double sac__openvino_agreement(const ov_compiled_model_t *exact, const ov_compil
     ov_infer_request_free(b);
     ov_tensor_free(picture);
     ov_output_const_port_free(port);
-    return status == OK && counts.heard > 0 ? (double)counts.agreed / (double)counts.heard : 0;
+    return status == OK && counts.heard > 0 ? (double)counts.agreed / (double)counts.heard : -1;
 }
 
 int sac__openvino_agrees(double agreement)

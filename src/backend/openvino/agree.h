@@ -6,7 +6,7 @@
 #include "openvino.h"
 
 /// Runs both networks on the same made-up picture. Returns the share (0–1) of output values on
-/// which they agree; 0 where that cannot be found out.
+/// which they agree; -1 where that cannot be found out.
 double sac__openvino_agreement(const ov_compiled_model_t *exact, const ov_compiled_model_t *fast);
 
 /// Nonzero when the share is enough for the fast one to stand for the exact one.

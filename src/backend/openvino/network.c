@@ -99,7 +99,7 @@ static void try_bf16(struct opening *opening, const ov_model_t *model, sac_preci
 {
     ov_compiled_model_t **exact = &opening->network->compiled, *fast = NULL;
     char line[160];
-    double agreement = 0;
+    double agreement = -1;
     if (compile(opening, model, SAC_PRECISION_BF16, &fast) == 0)
         agreement = sac__openvino_agreement(*exact, fast);
     if (sac__openvino_agrees(agreement)) {
@@ -110,8 +110,11 @@ static void try_bf16(struct opening *opening, const ov_model_t *model, sac_preci
     }
     ov_compiled_model_free(fast);
     *precision = SAC_PRECISION_FP32;
-    snprintf(line, sizeof line, "precision auto: fp32, since bf16 keeps only %.1f %% of this "
-             "model's output values close", 100 * agreement);
+    if (agreement < 0)
+        snprintf(line, sizeof line, "precision auto: fp32, since bf16 cannot be tried on this model");
+    else
+        snprintf(line, sizeof line, "precision auto: fp32, since bf16 keeps only %.1f %% of this "
+                 "model's output values close", 100 * agreement);
     if (opening->options->log)
         opening->options->log(opening->options->log_user, line);
 }
