@@ -90,17 +90,19 @@ static int same_file(const char *a, const char *b)
 static int check_file(const struct run *run, size_t i)
 {
     const char *target = target_of(run->options, i), *sink = targets[i].sink;
-    if (!target || to_folder(i)) return 0;
+    if (!target) return 0;
+    if (to_folder(i))
+        return strcmp(target, "-") ? 0 : usage("--%s takes a folder, not standard output", sink);
     if (has_picture_extension(target) || model_path_is(target))
         return usage("--%s takes the file to write, or -; '%s' is named like an input", sink,
                      target);
-    for (size_t k = 0; k < i; k++) {
+    for (size_t k = 0; k < TARGETS; k++) {
         const char *other = target_of(run->options, k);
-        if (!other || to_folder(k)) continue;
-        if (!strcmp(target, "-") && !strcmp(other, "-"))
+        if (!other || k == i || (k > i && !to_folder(k))) continue;
+        if (!strcmp(target, "-") && !strcmp(other, "-") && !to_folder(k))
             return usage("only one output can go to standard output");
         if (same_file(target, other))
-            return usage("--%s and --%s name the same file", targets[k].sink, sink);
+            return usage("--%s and --%s name the same place", targets[k].sink, sink);
     }
     return 0;
 }

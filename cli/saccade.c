@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command line: finds the verb, reads its options, runs it.
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -126,8 +127,17 @@ static int dispatch(int argc, const char **argv)
     return verb ? run_verb(verb, argc - 1, argv + 1) : fail_verb(word);
 }
 
+// A stream that was closed before we began must not become the number of a file that we open.
+// Held the wrong way round, reading or writing it still fails.
+static void hold_streams(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_RDONLY : O_WRONLY) != fd) return;
+}
+
 int main(int argc, char **argv)
 {
+    hold_streams();
     // A closed pipe and a limit on file sizes are write errors like any other.
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);

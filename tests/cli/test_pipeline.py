@@ -164,6 +164,21 @@ def test_closed_pipe(model, photos):
     assert "Broken pipe" in err
 
 
+def test_closed_streams(model, photos, tmp_path):
+    """Their numbers must not be taken by files that are opened later."""
+    def shell(words):
+        return subprocess.run(["sh", "-c", f'"$0" detect "$1" {words}', PROGRAM, model, photos[0]],
+                              env=environment(), cwd=tmp_path, capture_output=True, timeout=60,
+                              check=False)
+    done = shell("- <&-")
+    assert done.returncode == 3 and b"Bad file descriptor" in done.stderr
+    done = shell('"$2" >&-')
+    assert done.returncode == 1 and b"Bad file descriptor" in done.stderr
+    assert shell('"$2" --csv a.csv <&- >&- 2>&-').returncode == 0
+    header, *rows = (tmp_path / "a.csv").read_text().splitlines()
+    assert header.startswith("source,") and all(row.count(",") == 10 for row in rows)
+
+
 def on_terminal(*args, env=None, columns=100, **options):
     """Everything that the program writes to a terminal as its stderr."""
     ours, theirs = pty.openpty()

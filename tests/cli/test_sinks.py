@@ -249,9 +249,13 @@ def test_one_file_for_one_output(model, photos, tmp_path):
     link.symlink_to("a")
     for one, other in (("a", "a"), ("a", "link")):
         result = detect(model, photos[0], "--json", tmp_path / one, "--csv", tmp_path / other)
-        assert result.code == 2 and "--json and --csv name the same file" in result.err
+        assert result.code == 2 and "--json and --csv name the same place" in result.err
         (tmp_path / "a").write_text("old")
     assert (tmp_path / "a").read_text() == "old"
+    for one, other in (("coco", "txt"), ("json", "crops")):
+        result = detect(model, photos[0], f"--{one}", tmp_path / "n", f"--{other}", tmp_path / "n")
+        assert result.code == 2 and "name the same place" in result.err
+        assert not (tmp_path / "n").exists()
     assert detect(model, photos[0], "-q", "--json", "/dev/null", "--csv", "/dev/null").code == 0
 
 

@@ -118,6 +118,7 @@ def test_wrong_option(words, message):
     (["detect", "m.onnx", "a.jpg", "--json", "-", "--csv", "-"], "only one output"),
     (["detect", "a.jpg", "m.onnx"], "'m.onnx': the model comes first"),
     (["detect", "m.onnx", "a.jpg", "n.ONNX"], "'n.ONNX': the model comes first"),
+    (["detect", "m.onnx", "a.jpg", "--save", "-"], "--save takes a folder"),
     (["inspect", "a.onnx", "b.onnx"], "more than one MODEL"),
     (["devices", "cpu"], "takes no operand"),
     (["inspect", "a.onnx", "--conf", "0.5"], "no option '--conf'"),
