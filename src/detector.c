@@ -2,6 +2,7 @@
 // The pipeline: picture → letterbox → network → head and NMS → boxes in source pixels.
 #include "detector.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -44,6 +45,15 @@ static int fit_input(sac_detector *detector, struct slot *slot, sac_tensor *inpu
     return error ? error : sac_context_bind(slot->context, 0, input_out);
 }
 
+// Says which picture of several.
+static int fail_picture(int error, const struct slot *slot, const sac_image *image)
+{
+    char name[32];
+    if (slot->count == 1) return error;
+    snprintf(name, sizeof name, "picture %zu", (size_t)(image - slot->images));
+    return sac__fail_in(error, name);
+}
+
 static int run_letterbox(sac_detector *detector, struct slot *slot, const sac_image *images,
                          size_t count)
 {
@@ -56,7 +66,7 @@ static int run_letterbox(sac_detector *detector, struct slot *slot, const sac_im
         if (!error)
             error = sac__ops_letterbox(detector->ops, slot->workspace, &input, (int64_t)i,
                                        &images[i], &slot->letterboxes[i], &detector->pixels);
-        if (error) return error;
+        if (error) return fail_picture(error, slot, &images[i]);
     }
     return 0;
 }
@@ -121,6 +131,8 @@ int sac_detector_run(sac_detector *detector, const sac_image *images, size_t cou
     int error = 0;
     if (count) memset(detections_out, 0, count * sizeof *detections_out);
     struct slot *slot = take_slot(detector);
+    slot->images = images;
+    slot->count = count;
     const size_t batch = (size_t)detector->batch;
     for (size_t i = 0; i < count && !error; i += batch)
         error = run_batch(detector, slot, images + i, count - i < batch ? count - i : batch,

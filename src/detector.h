@@ -17,6 +17,8 @@ enum { SAC__OUTPUTS = 2 * SAC__MAP_LEVELS };
 /// Everything that one run needs: taken at open, lent to one call at a time.
 struct slot {
     struct slot *next; ///< in the free list
+    const sac_image *images; ///< of the call under way, for messages: count of them
+    size_t count;
     sac_context *context;
     sac_workspace *workspace;
     sac_tensor input;            ///< (batch,3,height,width); with SAC_FIT_AUTO the largest

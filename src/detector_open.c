@@ -63,6 +63,7 @@ static int check_options(const sac_detector_options *options)
 {
     int error = check_range("pad", options->pad, 0, 255);
     if (!error) error = check_range("fit", options->letterbox.fit, 0, SAC_FIT_TOP_LEFT);
+    if (!error) error = check_range("letterbox.stride", options->letterbox.stride, 0, 1 << 16);
     if (!error) error = check_range("batch", options->batch, 0, MOST_BATCH);
     if (!error) error = check_range("contexts", options->contexts, 0, 1024);
     if (!error) error = check_range("input_width", options->input_width, 0, 1 << 16);

@@ -36,6 +36,10 @@ static int complete_options(sac_engine_options *complete_out, const sac_engine_o
         return sac__fail(SAC_EINVAL, "engine options of %zu bytes: call sac_engine_options_init",
                          options->size);
     memcpy(complete_out, options, options->size);
+    if ((unsigned)options->precision > SAC_PRECISION_FP16)
+        return sac__fail(SAC_EINVAL, "unknown precision %d", (int)options->precision);
+    if ((unsigned)options->mode > SAC_MODE_THROUGHPUT)
+        return sac__fail(SAC_EINVAL, "unknown mode %d", (int)options->mode);
     if (options->threads < 0 || options->streams < 0)
         return sac__fail(SAC_EINVAL, "threads %d and streams %d must not be negative",
                          options->threads, options->streams);

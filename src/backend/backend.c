@@ -17,10 +17,11 @@
 struct known {
     const char *name;   ///< of the plugin, libsaccade-NAME.so
     const char *device; ///< kind of device that it runs on
+    int numbered;       ///< nonzero: there may be several, "cuda:1"
 };
 
 static const struct known known[] = {
-    {"openvino", "cpu"},
+    {"openvino", "cpu", 0},
 };
 enum { KNOWN = sizeof known / sizeof *known };
 
@@ -101,7 +102,7 @@ static int serves(const struct known *candidate, const char *device)
 {
     size_t length = strlen(candidate->device);
     return is_auto(device) || (strncmp(candidate->device, device, length) == 0 &&
-                               (device[length] == 0 || device[length] == ':'));
+                               (device[length] == 0 || (candidate->numbered && device[length] == ':')));
 }
 
 int sac__backend_find(const struct sac_backend **backend_out, const sac_engine_options *options)

@@ -269,6 +269,11 @@ static void bad_options_are_named(void **state)
                {offsetof(sac_detector_options, batch), -1, "batch"},
                {offsetof(sac_detector_options, nms.max_det), 0, "max_det"},
                {offsetof(sac_detector_options, input_width), 96, "input width 96"},
+               {offsetof(sac_detector_options, nms.compat), 2, "compat"},
+               {offsetof(sac_detector_options, letterbox.fit), -1, "fit"},
+               {offsetof(sac_detector_options, letterbox.stride), -1, "stride"},
+               {offsetof(sac_detector_options, engine.precision), 4, "precision 4"},
+               {offsetof(sac_detector_options, engine.mode), 2, "mode 2"},
                {offsetof(sac_detector_options, engine.threads), -2, "threads"}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         sac_detector *detector = NULL;
@@ -281,8 +286,32 @@ static void bad_options_are_named(void **state)
             fail_msg("'%s' does not name %s", sac_error_message(), bad[i].word);
     }
     sac_detector *detector = NULL;
+    sac_detector_options options;
+    options_for_tests(&options);
+    options.engine.device = "cpu:1";
+    assert_int_equal(sac_detector_open(&detector, model_path, &options), SAC_EDEVICE);
+    assert_non_null(strstr(sac_error_message(), "cpu:1"));
     assert_int_equal(sac_detector_open(&detector, "/nowhere.onnx", NULL), SAC_EIO);
     assert_non_null(strstr(sac_error_message(), "/nowhere.onnx"));
+}
+
+static void bad_pictures_are_numbered(void **state)
+{
+    (void)state;
+    sac_detector_options options;
+    options_for_tests(&options);
+    options.batch = 2;
+    sac_detector *detector = open_or_fail(dynamic_path, &options);
+    sac_image bad[PICTURES];
+    sac_detections found[PICTURES];
+    memcpy(bad, images, sizeof bad);
+    bad[3].data = NULL;
+    assert_int_equal(sac_detector_run(detector, bad, PICTURES, found), SAC_EINVAL);
+    assert_string_equal(sac_error_message(), "picture 3: the picture has no pixels");
+    for (int i = 0; i < PICTURES; i++) assert_null(found[i].items);
+    assert_int_equal(sac_detector_run(detector, bad + 3, 1, found), SAC_EINVAL);
+    assert_string_equal(sac_error_message(), "the picture has no pixels");
+    sac_detector_close(&detector);
 }
 
 int main(int argc, char **argv)
@@ -300,6 +329,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(only_wanted_classes_come_out),
         cmocka_unit_test(older_programs_get_defaults),
         cmocka_unit_test(bad_options_are_named),
+        cmocka_unit_test(bad_pictures_are_numbered),
     };
     return cmocka_run_group_tests_name("detector", tests, NULL, NULL);
 }
