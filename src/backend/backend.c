@@ -101,8 +101,9 @@ static int is_auto(const char *choice)
 static int serves(const struct known *candidate, const char *device)
 {
     size_t length = strlen(candidate->device);
-    return is_auto(device) || (strncmp(candidate->device, device, length) == 0 &&
-                               (device[length] == 0 || (candidate->numbered && device[length] == ':')));
+    if (is_auto(device)) return 1;
+    if (strncmp(candidate->device, device, length) != 0) return 0;
+    return device[length] == 0 || (candidate->numbered && device[length] == ':');
 }
 
 int sac__backend_find(const struct sac_backend **backend_out, const sac_engine_options *options)

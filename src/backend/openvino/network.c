@@ -111,7 +111,8 @@ static void try_bf16(struct opening *opening, const ov_model_t *model, sac_preci
     ov_compiled_model_free(fast);
     *precision = SAC_PRECISION_FP32;
     if (agreement < 0)
-        snprintf(line, sizeof line, "precision auto: fp32, since bf16 cannot be tried on this model");
+        snprintf(line, sizeof line,
+                 "precision auto: fp32, since bf16 cannot be tried on this model");
     else
         snprintf(line, sizeof line, "precision auto: fp32, since bf16 keeps only %.1f %% of this "
                  "model's output values close", 100 * agreement);
