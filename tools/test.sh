@@ -29,10 +29,13 @@ for target in build/asan/bin/fuzz_*; do
     name=$(basename "$target")
     found=$(mktemp -d)
     "$target" -max_total_time="$fuzz_seconds" -artifact_prefix="$found/" -rss_limit_mb=4096 \
-        -verbosity=0 -print_final_stats=0 "$found" "tests/fuzz/corpus/${name#fuzz_}" ||
-        { echo "$name failed; its input is in $found" >&2; exit 1; }
-    rm -rf "$found"
-    echo "$name: nothing found"
+        "$found" "tests/fuzz/corpus/${name#fuzz_}" >"$found.log" 2>&1 || {
+        cat "$found.log" >&2
+        echo "$name failed; its input is in $found" >&2
+        exit 1
+    }
+    echo "$name: nothing found in $(sed -n 's/^Done \([0-9]* runs\).*/\1/p' "$found.log")"
+    rm -rf "$found" "$found.log"
 done
 
 step 'all tests passed'
