@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The letterbox is at least four times as fast as OpenCV and NumPy on one thread, side by side."""
+"""The letterbox is at least four times as fast as OpenCV and NumPy on one thread, side by side;
+where nothing is resized, and memory alone decides, at least three times."""
 import os
 import sys
 from pathlib import Path
@@ -10,8 +11,7 @@ import saccade
 sys.path.insert(0, str(saccade.ROOT / "bench" / "peers"))
 import letterbox  # noqa: E402
 
-RATIO = 4.0
-NOISE = 0.75  # other programs share memory bandwidth, which is what bounds us but not the peer
+RESIZED, NOT_RESIZED = 4.0, 3.0
 
 
 def is_fast_build():
@@ -24,12 +24,13 @@ def is_fast_build():
 @pytest.mark.skipif(not is_fast_build() or "SACCADE_NO_SPEED" in os.environ,
                     reason="no release build, no AVX2, or SACCADE_NO_SPEED is set")
 def test_four_times_as_fast():
-    best = {}
+    best, least = {}, {}
     for _ in range(6):
         for result in letterbox.measure(rounds=3):
             case = (*result["source"], result["size"])
             best[case] = max(best.get(case, 0), result["ratio"]["numpy"])
-        if min(best.values()) >= RATIO:
+            least[case] = NOT_RESIZED if result["size"] == max(result["source"]) else RESIZED
+        if all(best[case] >= least[case] for case in best):
             break
     print({f"{w}x{h} to {size}": round(ratio, 1) for (w, h, size), ratio in best.items()})
-    assert min(best.values()) >= RATIO * NOISE
+    assert all(best[case] >= least[case] for case in best)
