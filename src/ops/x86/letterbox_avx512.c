@@ -105,9 +105,7 @@ SAC_INLINE void down(void *dst, sac_dtype dtype, int32_t count, const int16_t *u
 static void down_any(void *dst, sac_dtype dtype, int32_t count, const int16_t *upper,
                      const int16_t *lower, struct sac__tap row, float scale)
 {
-    if (dtype == SAC_F32) down(dst, SAC_F32, count, upper, lower, row, scale);
-    else if (dtype == SAC_F16) down(dst, SAC_F16, count, upper, lower, row, scale);
-    else down(dst, SAC_U8, count, upper, lower, row, scale);
+    SAC_BY_DTYPE(down, dst, dtype, count, upper, lower, row, scale);
 }
 
 // The bytes of one channel of a row of pixels.
@@ -145,9 +143,7 @@ SAC_INLINE void same(void *dst, sac_dtype dtype, int32_t count, const uint8_t *r
 static void same_any(void *dst, sac_dtype dtype, int32_t count, const uint8_t *row, int32_t step,
                      int32_t byte, float scale)
 {
-    if (dtype == SAC_F32) same(dst, SAC_F32, count, row, step, byte, scale);
-    else if (dtype == SAC_F16) same(dst, SAC_F16, count, row, step, byte, scale);
-    else same(dst, SAC_U8, count, row, step, byte, scale);
+    SAC_BY_DTYPE(same, dst, dtype, count, row, step, byte, scale);
 }
 
 static void fill(void *dst, size_t bytes, uint32_t pattern)

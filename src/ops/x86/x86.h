@@ -48,4 +48,12 @@ int sac__maps_avx2(sac_workspace *workspace, struct sac__candidates *candidates,
                    const struct sac__maps *maps);
 size_t sac__nms_avx2(uint32_t *picked_out, const struct sac__suppression *job);
 
+/// Calls function(dst, dtype, …) with the type as a constant: each type gets a loop of its own.
+#define SAC_BY_DTYPE(function, dst, dtype, ...)                                                    \
+    do {                                                                                           \
+        if ((dtype) == SAC_F32) function(dst, SAC_F32, __VA_ARGS__);                               \
+        else if ((dtype) == SAC_F16) function(dst, SAC_F16, __VA_ARGS__);                          \
+        else function(dst, SAC_U8, __VA_ARGS__);                                                   \
+    } while (0)
+
 #endif
