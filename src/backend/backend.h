@@ -4,9 +4,10 @@
 #define SAC_SRC_BACKEND_H
 
 #include "saccade/engine.h"
+#include "saccade/ops.h"
 
 /// Grows whenever a structure in this file changes; core and plugin must agree.
-#define SAC_BACKEND_ABI 2
+#define SAC_BACKEND_ABI 3
 
 /// What the core gives a plugin, so that a plugin links nothing of the core.
 struct sac_host {
@@ -37,6 +38,51 @@ struct sac_engine_facts {
     int parallel;
     size_t binding_count;
     const sac_binding *bindings;
+    int32_t device; ///< CUDA ordinal of a backend of SAC_CUDA memory, else 0
+};
+
+/// One layer of the network as the backend runs it, owned by the backend until `close`.
+struct sac_layer_facts {
+    const char *name;   ///< of the ONNX node that it was made from
+    const char *kind;   ///< "conv"
+    const char *kernel; ///< what runs it
+    const char *shape;  ///< for people: "1x80x80x64 > 1x40x40x128, 3x3 / 2"
+    double flop;        ///< 2 a multiply-add
+    double bytes;       ///< read once and written once
+    double us;          ///< measured on this device; 0: was not
+    double roof_us;     ///< the least that the device could take for flop and bytes; 0: not known
+};
+
+/// A frame: pixels to boxes on the device, `batch` pictures at a time.
+struct sac_frame_settings {
+    int batch, width, height; ///< the network's input: pictures, pixels
+    sac_pixels pixels;
+    sac_head head;   ///< of the network's first output
+    int32_t max_det; ///< most boxes a picture that any run will ask for
+    int timed;       ///< nonzero: stages are timed, which costs a few microseconds a run
+    int read_pinned; ///< nonzero: page-locked pictures are read where they lie, not uploaded first
+};
+
+/// Pictures of a run: host, page-locked or device memory, each of its own size. Page-locked and
+/// device memory must stay as it is until the run is done.
+struct sac_frame_input {
+    const sac_image *images; ///< `memory` SAC_HOST is looked up: page-locked memory is recognised
+    const sac_letterbox *letterboxes; ///< one a picture
+    size_t count;                     ///< 1 to batch
+    const sac_nms *nms;               ///< max_det at most the settings'
+    void *stream; ///< the caller's cudaStream_t, in order with what is on it; NULL: the frame's own
+};
+
+/// Milliseconds of a run's stages on the device, all pictures together; 0 where not timed.
+struct sac_frame_ms {
+    double upload, letterbox, network, boxes, download;
+};
+
+/// Boxes of one picture: as in sac_detections; borrowed until the frame's next enqueue.
+struct sac_frame_found {
+    const sac_detection *boxes;  ///< count of them, host memory
+    const sac_detection *device; ///< the same in the device's memory
+    size_t count, candidates, nonfinite, overflow;
 };
 
 /// Functions return 0 or SAC_E… after host->fail. `state` and `run` are the backend's own.
@@ -57,6 +103,40 @@ struct sac_backend {
     int (*enqueue)(void *run);
     int (*wait)(void *run);
     int (*tensor)(void *run, size_t index, sac_tensor *tensor_out);
+
+    // All below is NULL where the backend does not have it.
+
+    /// The layers in running order. The core frees nothing.
+    int (*layers)(void *state, const struct sac_layer_facts **layers_out, size_t *count_out);
+
+    // Pixels to boxes on the device. Frames of one engine may be in flight at once; one thread at a
+    // time a frame. Such a backend is given the whole model, decode tail and all.
+    // frame_open: SAC_EUNSUPPORTED where the head is not one that it reads on the device.
+    int (*frame_open)(void **frame_out, void *state, const struct sac_frame_settings *settings);
+    void (*frame_close)(void *frame); ///< waits for the run in flight
+    int (*frame_enqueue)(void *frame, const struct sac_frame_input *input); ///< returns at once
+    int (*frame_done)(void *frame); ///< 1 done or nothing in flight, 0 not yet, < 0 SAC_E…
+    /// found_out: one a picture of the enqueue, and ms_out: may be NULL.
+    int (*frame_wait)(void *frame, struct sac_frame_found *found_out, struct sac_frame_ms *ms_out);
+
+    // Memory and streams of the engine's device. `free` takes what `alloc` gave, also after close.
+    int (*alloc)(void **data_out, void *state, sac_memory memory, size_t bytes);
+    void (*free)(void *data, sac_memory memory, int32_t device);
+    int (*stream_open)(void **stream_out, void *state); ///< non-blocking
+    void (*stream_close)(void *stream, void *state);
+    int (*stream_wait)(void *stream, void *state);
+
+    // Steps on a context's stream, in order with its runs; all but boxes return at once.
+    int (*context_stream)(void *run, void *stream); ///< from now on; NULL: its own again
+    int (*context_done)(void *run);                 ///< as frame_done
+    int (*copy)(void *run, const sac_tensor *dst, const sac_tensor *src); ///< same type and count
+    /// The picture into picture `index` of a device tensor (N,3,H,W).
+    int (*letterbox)(void *run, const sac_tensor *input, int64_t index, const sac_image *image,
+                     const sac_letterbox *letterbox, const sac_pixels *pixels);
+    /// Boxes of picture `index` of a raw output in device memory. Waits.
+    int (*boxes)(void *run, const sac_tensor *output, int64_t index, const sac_head *head,
+                 const sac_letterbox *letterbox, const sac_nms *nms,
+                 struct sac_frame_found *found_out);
 };
 
 /// The one symbol that a plugin exports: SAC_BACKEND_ENTRY. Returns NULL after host->fail when the
