@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// Convolutions on the GPU: one description, one table of kernels that can run it. Which one runs a
+// layer is for the tuner to measure; cost.c gives an order for when nothing was measured.
+//
+// All kernels compute what reference_conv.c says:
+//     out = act(conv(in) + bias + up2(coarse)) + residual
+// with fp32 sums; fp16 results are rounded once, at the end.
+#ifndef SAC_CUDA_CONV_H
+#define SAC_CUDA_CONV_H
+
+#include <stddef.h>
+
+#include <cuda_runtime_api.h>
+
+#include "backend/cuda/graph/plan.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+    SAC__CONV_GROUP = 4,       ///< most convolutions in one launch
+    SAC__CONV_SPLIT = 8,       ///< most blocks that share the depth of one tile
+    SAC__CONV_STEP = 64,       ///< depth of a step of SAC__CONV_STEPS weights
+    SAC__CONV_CANDIDATES = 128 ///< room that sac__conv_candidates never exceeds
+};
+
+/// Output channels that lie together.
+struct sac_conv_part {
+    void *data;   ///< first channel of the first pixel; 16-byte aligned
+    int pitch;    ///< elements from pixel to pixel, a multiple of 8
+    int channels; ///< multiple of 8: padding that is to be written is counted
+};
+
+/// One convolution. All data addresses are the device's; the input may not overlap an output.
+struct sac_conv {
+    int element_size; ///< bytes an activation and a weight: 2 (fp16) or 4 (fp32)
+    const void *in;   ///< (N,H,W,pitch), at the view's first channel
+    int n, height, width, in_pitch;
+    int channels; ///< C a tap, a multiple of 8
+    int out_height, out_width;
+    int out_channels; ///< K, a multiple of 8: the sum over the parts
+    int kernel[2], stride[2], dilation[2], pad[2]; ///< height, width; pad: top, left
+    enum sac__act act;
+    float alpha;          ///< LEAKY's slope
+    const void *weights;  ///< as the kernel's pack() made them
+    const float *bias;    ///< K
+    const void *residual; ///< (N,out_height,out_width,pitch) or NULL
+    int residual_pitch;
+    const void *coarse; ///< (N,coarse_height,coarse_width,pitch) or NULL; pixel (y/2,x/2) is added
+    int coarse_pitch, coarse_height, coarse_width;
+    struct sac_conv_part part[SAC__PARTS];
+    int part_count;
+    void *workspace; ///< kernel->workspace() bytes, zeroed once; one convolution at a time uses it
+};
+
+struct sac_conv_device {
+    int capability; ///< 10·major + minor
+    int processors; ///< SMs
+    int shared;     ///< most dynamic shared bytes a block
+};
+
+/// How weights are packed; kernels of one packing share them.
+enum sac_conv_packing {
+    SAC__CONV_PLAIN, ///< (K,R,S,C) in fp32, as the plan has them
+    /// fp16 (steps, K, 64): depth (r·S+s)·C+c in steps of 64, zeros after the last; of row k the
+    /// 16-byte piece j (8 depths) lies at piece j ^ (k & 7), which is the 128-byte swizzle of
+    /// ldmatrix, TMA and wgmma. So a block's weights of a step, channels n to n+BN (n a multiple of
+    /// 8), are BN·128 bytes in one run, at ((step·K) + n)·128, ready for shared memory.
+    SAC__CONV_STEPS,
+    SAC__CONV_WGMMA, ///< conv_wgmma's own, where SAC__CONV_STEPS does not fit
+    SAC__CONV_PACKINGS
+};
+
+struct sac_conv_kernel;
+
+/// How a launch goes.
+struct sac_conv_launch {
+    int split;   ///< blocks that share the depth of a tile, 1 to SAC__CONV_SPLIT
+    int overlap; ///< programmatic dependent launch
+    cudaStream_t stream;
+};
+
+struct sac_conv_kernel {
+    const char *name; ///< "mma 64x64": for inspect and the plan cache, unique
+    enum sac_conv_packing packing;
+    int rows, columns; ///< of a tile: output pixels, output channels
+    int group;         ///< most convolutions in one launch, 1 to SAC__CONV_GROUP
+    int variant;       ///< for the launcher
+    /// Whether it can run this convolution so. Addresses count by their alignment only.
+    int (*usable)(const struct sac_conv_kernel *self, const struct sac_conv *conv,
+                  const struct sac_conv_device *device, int split);
+    /// Bytes of workspace: 0 unless it splits over blocks through memory. The kernel leaves the
+    /// counters in it zero again.
+    size_t (*workspace)(const struct sac_conv_kernel *self, const struct sac_conv *conv, int split);
+    /// µs expected, without the launch's own time.
+    double (*cost)(const struct sac_conv_kernel *self, const struct sac_conv *conv,
+                   const struct sac_conv_device *device, int split);
+    /// Enqueues `count` independent convolutions (at most `group`) as one launch. 0 or SAC_E….
+    int (*launch)(const struct sac_conv_kernel *self, const struct sac_conv *convs, int count,
+                  const struct sac_conv_launch *how);
+};
+
+/// All kernels, best known first is not implied. Static, `*count_out` of them.
+const struct sac_conv_kernel *const *sac__conv_kernels(int *count_out);
+
+/// One way to run a convolution.
+struct sac_conv_choice {
+    const struct sac_conv_kernel *kernel;
+    int split;
+    double expected; ///< µs
+};
+
+/// Every usable choice, the one expected fastest first; `choices` has room for
+/// SAC__CONV_CANDIDATES. Returns how many: at least one for every layer that a plan can hold.
+int sac__conv_candidates(const struct sac_conv *conv, const struct sac_conv_device *device,
+                         struct sac_conv_choice *choices);
+
+/// A CONV layer of a plan whose arena is at `arena`; weights, bias and workspace are left NULL.
+void sac__conv_describe(struct sac_conv *conv_out, const struct sac_plan *plan,
+                        const struct sac_layer *layer, void *arena);
+
+/// Bytes of packed weights, and packing of the plan's (K,R,S,C) floats on the host; `conv` needs
+/// extents only.
+size_t sac__conv_packed_bytes(const struct sac_conv *conv, enum sac_conv_packing packing);
+void sac__conv_pack(void *packed, const struct sac_conv *conv, enum sac_conv_packing packing,
+                    const float *weights);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
