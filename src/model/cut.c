@@ -237,10 +237,11 @@ static int check_output(const struct sac_cut *cut, const sac_tensor *outputs, in
                             (long long)index);
 }
 
-static const void *picture_of(const sac_tensor *map, int64_t index)
+static struct sac__raw_map picture_of(const sac_tensor *map, int64_t index)
 {
-    const int64_t count = map->shape[1] * map->shape[2] * map->shape[3];
-    return (const char *)map->data + (size_t)(index * count) * sac_dtype_bytes(map->dtype);
+    const int64_t cells = map->shape[2] * map->shape[3];
+    const size_t bytes = (size_t)(map->shape[1] * cells) * sac_dtype_bytes(map->dtype);
+    return sac__raw_map_planes((const char *)map->data + (size_t)index * bytes, cells);
 }
 
 int sac__cut_maps(const struct sac_cut *cut, const sac_tensor *outputs, int64_t index,

@@ -35,8 +35,9 @@ static float logit_of(const struct shape *shape)
     return check_int(0, 1) ? value : roundf(value * 2) / 2; // ties
 }
 
-static void *new_map(const struct shape *shape, size_t count)
+static struct sac__raw_map new_map(const struct shape *shape, size_t area, int channels)
 {
+    const size_t count = area * (size_t)channels;
     void *map = malloc(count * (shape->half ? 2 : 4));
     CHECK(map, "no memory");
     for (size_t i = 0; i < count; i++) {
@@ -45,7 +46,7 @@ static void *new_map(const struct shape *shape, size_t count)
         else
             ((float *)map)[i] = logit_of(shape);
     }
-    return map;
+    return sac__raw_map_planes(map, (int64_t)area);
 }
 
 static void set_level(struct sac__map_level *level, const struct shape *shape, int stride)
@@ -58,11 +59,11 @@ static void set_level(struct sac__map_level *level, const struct shape *shape, i
             level->anchors[a][k] = check_float(0.5f, 4.f) * (float)stride;
     const size_t area = (size_t)(level->width * level->height);
     if (shape->family == SAC_HEAD_V5) {
-        level->boxes = new_map(shape, area * (size_t)(shape->anchors * (5 + shape->classes)));
+        level->boxes = new_map(shape, area, shape->anchors * (5 + shape->classes));
         return;
     }
-    level->boxes = new_map(shape, area * (size_t)(4 * shape->bins));
-    level->scores = new_map(shape, area * (size_t)shape->classes);
+    level->boxes = new_map(shape, area, 4 * shape->bins);
+    level->scores = new_map(shape, area, shape->classes);
 }
 
 static struct picture new_picture(const struct shape *shape)
@@ -85,8 +86,8 @@ static struct picture new_picture(const struct shape *shape)
 static void free_picture(struct picture *picture)
 {
     for (int k = 0; k < picture->maps.level_count; k++) {
-        free((void *)picture->maps.levels[k].boxes);
-        free((void *)picture->maps.levels[k].scores);
+        free((void *)picture->maps.levels[k].boxes.data);
+        free((void *)picture->maps.levels[k].scores.data);
     }
 }
 

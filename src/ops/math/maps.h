@@ -11,10 +11,17 @@
 
 enum { SAC__MAP_LEVELS = 8, SAC__MAP_ANCHORS = 8 };
 
-/// One level of one picture. Maps are (C,height,width), contiguous.
+/// A map: the logit of a cell in a channel is data[cell · cell_step + channel · channel_step].
+struct sac__raw_map {
+    const void *data;
+    int64_t cell_step, channel_step;
+    int64_t picture_step;            ///< elements from a picture's map to the next one's
+};
+
+/// One level of one picture.
 struct sac__map_level {
-    const void *boxes;  ///< V5: the only map, C = anchor_count·(5+nc); V8: C = 4·bins, distances
-    const void *scores; ///< V8: C = nc
+    struct sac__raw_map boxes;  ///< V5: the only map, C = anchor_count·(5+nc); V8: 4·bins, distances
+    struct sac__raw_map scores; ///< V8: C = nc
     int32_t width, height;              ///< cells
     int32_t anchor_count;               ///< V8: 1
     float stride;                       ///< input pixels a cell
@@ -30,19 +37,26 @@ struct sac__maps {
     struct sac__map_level levels[SAC__MAP_LEVELS];
 };
 
+/// One picture's map of (C,height,width), contiguous: what the host's sets read.
+SAC_HD struct sac__raw_map sac__raw_map_planes(const void *data, int64_t cells)
+{
+    struct sac__raw_map map = {data, 1, cells, 0};
+    return map;
+}
+
 /// Values of a decoded row.
 SAC_HD int32_t sac__maps_width(const struct sac__maps *maps)
 {
     return maps->head.classes + 4 + sac__has_objectness(maps->head.family);
 }
 
-/// Logit of a cell in a channel of one of the level's maps.
-SAC_HD float sac__maps_logit(const struct sac__maps *maps, const struct sac__map_level *level,
-                             const void *map, int64_t channel, int64_t cell)
+/// Logit of a cell in a channel of one of a level's maps.
+SAC_HD float sac__maps_logit(const struct sac__maps *maps, const struct sac__raw_map *map,
+                             int64_t channel, int64_t cell)
 {
-    const int64_t at = channel * level->height * level->width + cell;
-    if (maps->half) return sac__half_float(((const uint16_t *)map)[at]);
-    return ((const float *)map)[at];
+    const int64_t at = channel * map->channel_step + cell * map->cell_step;
+    if (maps->half) return sac__half_float(((const uint16_t *)map->data)[at]);
+    return ((const float *)map->data)[at];
 }
 
 SAC_HD float sac__logit_score(float logit)
@@ -66,23 +80,22 @@ SAC_HD int sac__maps_quiet(const struct sac__maps *maps, const struct sac__map_l
 {
     if (maps->head.family == SAC_HEAD_V5) {
         const int64_t channel = (int64_t)anchor * sac__maps_width(maps) + 4;
-        const float x = sac__maps_logit(maps, level, level->boxes, channel, cell);
+        const float x = sac__maps_logit(maps, &level->boxes, channel, cell);
         return sac__finite(x) && x <= limit;
     }
     for (int32_t c = 0; c < maps->head.classes; c++) {
-        const float x = sac__maps_logit(maps, level, level->scores, c, cell);
+        const float x = sac__maps_logit(maps, &level->scores, c, cell);
         if (!sac__finite(x) || x > limit) return 0;
     }
     return 1;
 }
 
 /// Class scores of a row: `map` from channel `first` on. Those that cannot be above conf are zero.
-SAC_HD void sac__maps_scores(const struct sac__maps *maps, const struct sac__map_level *level,
-                             const void *map, int64_t first, int32_t cell, float limit,
-                             float *scores)
+SAC_HD void sac__maps_scores(const struct sac__maps *maps, const struct sac__raw_map *map,
+                             int64_t first, int32_t cell, float limit, float *scores)
 {
     for (int32_t c = 0; c < maps->head.classes; c++) {
-        const float x = sac__maps_logit(maps, level, map, first + c, cell);
+        const float x = sac__maps_logit(maps, map, first + c, cell);
         scores[c] = sac__finite(x) && x <= limit ? 0.f : sac__logit_score(x);
     }
 }
@@ -92,13 +105,13 @@ SAC_HD void sac__maps_row_v5(const struct sac__maps *maps, const struct sac__map
 {
     const int64_t first = (int64_t)anchor * sac__maps_width(maps);
     for (int32_t v = 0; v < 5; v++)
-        values[v] = sac__logit_score(sac__maps_logit(maps, level, level->boxes, first + v, cell));
+        values[v] = sac__logit_score(sac__maps_logit(maps, &level->boxes, first + v, cell));
     const float w = 2.f * values[2], h = 2.f * values[3];
     values[0] = (2.f * values[0] + ((float)(cell % level->width) - 0.5f)) * level->stride;
     values[1] = (2.f * values[1] + ((float)(cell / level->width) - 0.5f)) * level->stride;
     values[2] = w * w * level->anchors[anchor][0];
     values[3] = h * h * level->anchors[anchor][1];
-    sac__maps_scores(maps, level, level->boxes, first + 5, cell, limit, values + 5);
+    sac__maps_scores(maps, &level->boxes, first + 5, cell, limit, values + 5);
 }
 
 /// Mean of the softmax over the bins of one side (left, top, right, bottom), in cells.
@@ -106,15 +119,15 @@ SAC_HD float sac__maps_distance(const struct sac__maps *maps, const struct sac__
                                 int32_t side, int32_t cell)
 {
     const int64_t first = (int64_t)side * maps->bins;
-    float most = sac__maps_logit(maps, level, level->boxes, first, cell), sum = 0.f, mean = 0.f;
+    float most = sac__maps_logit(maps, &level->boxes, first, cell), sum = 0.f, mean = 0.f;
     if (maps->bins == 1) return most;
     for (int32_t k = 0; k < maps->bins; k++) {
-        const float x = sac__maps_logit(maps, level, level->boxes, first + k, cell);
+        const float x = sac__maps_logit(maps, &level->boxes, first + k, cell);
         if (!sac__finite(x)) return x;
         most = x > most ? x : most;
     }
     for (int32_t k = 0; k < maps->bins; k++) {
-        const float x = sac__maps_logit(maps, level, level->boxes, first + k, cell);
+        const float x = sac__maps_logit(maps, &level->boxes, first + k, cell);
         const float weight = sac__expf(x - most);
         sum += weight;
         mean += weight * (float)k;
@@ -133,7 +146,7 @@ SAC_HD void sac__maps_row_v8(const struct sac__maps *maps, const struct sac__map
     values[1] = (y + (d[3] - d[1]) / 2.f) * level->stride;
     values[2] = (d[0] + d[2]) * level->stride;
     values[3] = (d[1] + d[3]) * level->stride;
-    sac__maps_scores(maps, level, level->scores, 0, cell, limit, values + 4);
+    sac__maps_scores(maps, &level->scores, 0, cell, limit, values + 4);
 }
 
 #endif

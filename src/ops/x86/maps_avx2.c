@@ -37,7 +37,7 @@ SAC_INLINE void scan_plane(struct sac__candidates *candidates, const struct sac_
     const int64_t plane = ((int64_t)run->anchor * sac__maps_width(maps) + 4) * area;
     const __m256 limit = _mm256_set1_ps(run->limit);
     for (int32_t cell = 0; cell < whole; cell += LANES) {
-        const __m256 hits = loud(load_eight(run->level->boxes, plane + cell, half), limit);
+        const __m256 hits = loud(load_eight(run->level->boxes.data, plane + cell, half), limit);
         if (!_mm256_testz_ps(hits, hits)) take_lanes(candidates, maps, run, cell, hits);
     }
 }
@@ -52,7 +52,7 @@ SAC_INLINE void scan_block(struct sac__candidates *candidates, const struct sac_
     memset(marks, 0, (size_t)count * sizeof *marks);
     for (int32_t c = 0; c < maps->head.classes; c++)
         for (int32_t i = 0; i < count; i += LANES) {
-            const __m256 x = load_eight(run->level->scores, c * area + start + i, half);
+            const __m256 x = load_eight(run->level->scores.data, c * area + start + i, half);
             _mm256_storeu_ps(marks + i, _mm256_or_ps(_mm256_loadu_ps(marks + i), loud(x, limit)));
         }
     for (int32_t i = 0; i < count; i += LANES) {
