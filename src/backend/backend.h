@@ -59,6 +59,7 @@ struct sac_frame_settings {
     sac_pixels pixels;
     sac_head head;   ///< of the network's first output
     int32_t max_det; ///< most boxes a picture that any run will ask for
+    int multi_label; ///< nonzero: a run may ask for it, which takes more memory
     int timed;       ///< nonzero: stages are timed, which costs a few microseconds a run
     int read_pinned; ///< nonzero: page-locked pictures are read where they lie, not uploaded first
 };
@@ -69,7 +70,7 @@ struct sac_frame_input {
     const sac_image *images; ///< `memory` SAC_HOST is looked up: page-locked memory is recognised
     const sac_letterbox *letterboxes; ///< one a picture
     size_t count;                     ///< 1 to batch
-    const sac_nms *nms;               ///< max_det at most the settings'
+    const sac_nms *nms; ///< max_det and multi_label within the settings', else SAC_EINVAL
     void *stream; ///< the caller's cudaStream_t, in order with what is on it; NULL: the frame's own
 };
 
