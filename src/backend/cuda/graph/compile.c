@@ -39,6 +39,7 @@ static int build(struct sac_graph *graph, struct sac_plan *plan)
     plan->folded = graph->input != picture;
     if (!error) error = sac__pass_layout(graph, plan, &places);
     if (!error) error = sac__pass_lower(graph, plan, places);
+    if (!error) error = sac__pass_schedule(plan);
     return error ? error : sac__pass_memory(plan);
 }
 

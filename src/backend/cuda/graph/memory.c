@@ -4,28 +4,29 @@
 
 #include <stdlib.h>
 
-static void use(struct sac_plan *plan, const struct sac_view *view, int layer)
+static void use(struct sac_plan *plan, const struct sac_view *view, int step)
 {
     if (view->buffer < 0) return;
     struct sac_buffer *b = &plan->buffers[view->buffer];
-    if (layer < b->first) b->first = layer;
-    if (layer > b->last) b->last = layer;
+    if (step < b->first) b->first = step;
+    if (step > b->last) b->last = step;
 }
 
 static void find_lifetimes(struct sac_plan *plan)
 {
+    int end = plan->layer_count ? plan->layers[plan->layer_count - 1].step + 1 : 0;
     use(plan, &plan->input, -1);
     for (int i = 0; i < plan->layer_count; i++) {
         const struct sac_layer *layer = &plan->layers[i];
-        use(plan, &layer->in, i);
-        use(plan, &layer->residual, i);
-        use(plan, &layer->coarse, i);
+        use(plan, &layer->in, layer->step);
+        use(plan, &layer->residual, layer->step);
+        use(plan, &layer->coarse, layer->step);
         for (int k = 0; k < layer->out_count; k++)
-            use(plan, &layer->out[k], i);
+            use(plan, &layer->out[k], layer->step);
     }
     for (int k = 0; k < plan->head.level_count; k++) {
-        use(plan, &plan->head.levels[k].raw, plan->layer_count);
-        use(plan, &plan->head.levels[k].scores, plan->layer_count);
+        use(plan, &plan->head.levels[k].raw, end);
+        use(plan, &plan->head.levels[k].scores, end);
     }
 }
 

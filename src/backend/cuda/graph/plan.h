@@ -51,6 +51,7 @@ struct sac_layer {
     size_t weights, bias; ///< offsets in sac_plan.weights
     int heads, key, value;
     float scale;
+    int step;     ///< those of one step do not depend on each other
     double flop;  ///< 2 a multiply-add, without padding
     double bytes; ///< read once and written once
 };
@@ -59,7 +60,7 @@ struct sac_buffer {
     char *name; ///< of the ONNX tensor that it was made for
     int64_t n, height, width, channels, pitch;
     int first,
-        last; ///< layers between which it must not change; input: first -1; raw: last = count
+        last; ///< steps between which it must not change; input: first -1; raw: one past the last
     size_t offset, bytes;
 };
 
@@ -140,6 +141,7 @@ struct sac_place {
 };
 int sac__pass_layout(struct sac_graph *graph, struct sac_plan *plan, struct sac_place **places_out);
 int sac__pass_lower(struct sac_graph *graph, struct sac_plan *plan, const struct sac_place *places);
+int sac__pass_schedule(struct sac_plan *plan);
 int sac__pass_memory(struct sac_plan *plan);
 
 /// FLOP of a convolution or attention node.

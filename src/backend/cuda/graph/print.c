@@ -32,7 +32,7 @@ static void print_kernel(const struct sac_layer *layer, FILE *file)
 static void print_layer(const struct sac_plan *plan, int index, FILE *file)
 {
     const struct sac_layer *layer = &plan->layers[index];
-    fprintf(file, "%3d  ", index);
+    fprintf(file, "%3d %3d  ", layer->step, index);
     print_kernel(layer, file);
     fprintf(file, "  %9.2f  %9.3f  ", layer->flop / 1e6, layer->bytes / 1e6);
     print_view(plan, &layer->in, file);
@@ -80,7 +80,7 @@ void sac__plan_print(const struct sac_plan *plan, FILE *file)
             (double)plan->weight_count * (double)plan->element_size / 1e6);
     fprintf(file, "%.3f GFLOP, %.3f as the file has it\n", plan->flop / 1e9,
             plan->network_flop / 1e9);
-    fprintf(file, "  #  layer      window  act          MFLOP         MB  in -> out "
+    fprintf(file, "step  #  layer      window  act          MFLOP         MB  in -> out "
                   "(HxWxC@buffer+channel)\n");
     for (int k = 0; k < plan->layer_count; k++)
         print_layer(plan, k, file);

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Activation functions in registers; sac__activate in graph/reference.c is the specification.
+#ifndef SAC_CUDA_ACTIVATION_CUH
+#define SAC_CUDA_ACTIVATION_CUH
+
+#include "cuda/ptx.cuh"
+#include "graph/graph.h"
+
+/// 1/(1+exp(-x)). EXACT: to a few units in the last place, for the fp32 mode; else to about 1e-6 of
+/// the value, which a half does not see.
+template <bool EXACT> __device__ static inline float sac__device_sigmoid(float x)
+{
+    if (EXACT) return 1.0f / (1.0f + expf(-x));
+    return sac__rcp(1.0f + sac__ex2(-1.44269504f * x)); // log2(e)
+}
+
+template <bool EXACT>
+__device__ static inline float sac__device_activate(int act, float alpha, float x)
+{
+    switch (act) {
+    case SAC__ACT_SILU:
+        return x * sac__device_sigmoid<EXACT>(x);
+    case SAC__ACT_SIGMOID:
+        return sac__device_sigmoid<EXACT>(x);
+    case SAC__ACT_RELU:
+        return x > 0 ? x : 0;
+    case SAC__ACT_LEAKY:
+        return x > 0 ? x : alpha * x;
+    default:
+        return x;
+    }
+}
+
+#endif

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Launches of all layers but convolutions: one structure, one function a kind.
+#ifndef SAC_CUDA_LAYERS_H
+#define SAC_CUDA_LAYERS_H
+
+#include <cuda_runtime_api.h>
+
+#include "backend/cuda/graph/plan.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// A view in device memory: pixel p's channels start at data + p·pitch elements. All but COPY's are
+/// aligned to 8 channels.
+struct sac_map {
+    void *data; ///< NULL: none
+    int n, height, width;
+    int channels; ///< in, residual: of the view; out: as many as are written, padding included
+    int pitch;
+};
+
+/// One layer, ready to launch.
+struct sac_task {
+    enum sac_layer_kind kind;
+    int half; ///< activations and DEPTHWISE weights are half; else float
+    struct sac_map out[SAC__PARTS], in, residual;
+    int out_count;
+    int channels; ///< COPY, ADD, ACTIVATION: those that are not padding
+    struct sac_window window;
+    enum sac__act act;
+    float alpha;
+    const void *weights; ///< DEPTHWISE: (R,S,C), C rounded up to 8
+    const float *bias;   ///< DEPTHWISE: C
+    int heads, key, value;
+    float scale;
+    int processors; ///< of the GPU
+};
+
+/// Launches a layer on the stream, with programmatic dependent launch. Errors: SAC_EDEVICE.
+int sac__task_launch(const struct sac_task *task, cudaStream_t stream);
+
+/// What sac__task_launch would run.
+const char *sac__task_kernel(const struct sac_task *task);
+
+// By kind; sac__task_launch finds them in its table.
+int sac__depthwise_launch(const struct sac_task *task, cudaStream_t stream);
+int sac__pool_launch(const struct sac_task *task, cudaStream_t stream);
+int sac__upsample_launch(const struct sac_task *task, cudaStream_t stream);
+int sac__attention_launch(const struct sac_task *task, cudaStream_t stream);
+int sac__pixelwise_launch(const struct sac_task *task, cudaStream_t stream);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
