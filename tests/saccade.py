@@ -95,6 +95,14 @@ def image_of(array, fmt="bgr"):
                  FORMATS[fmt])
 
 
+def nv12_of(luma, chroma):
+    """Borrows (H,W) luma and (H/2,W/2,2) chroma, extents rounded up, whose rows may have any stride."""
+    image = image_of(luma, "gray")
+    image.format = 5
+    image.chroma, image.chroma_stride = chroma.__array_interface__["data"][0], chroma.strides[0]
+    return image
+
+
 def fit(width0, height0, width, height, fit="pad", no_upscale=False, stride=0):
     out = Letterbox()
     options = LetterboxOptions(FITS[fit], no_upscale, stride)
@@ -104,10 +112,11 @@ def fit(width0, height0, width, height, fit="pad", no_upscale=False, stride=0):
 
 def letterbox(array, plan, fmt="bgr", dtype="float32", pad=114, bgr=False, scaled=True, out=None,
               index=0):
-    """(H,W,C) pixels → (1,3,height,width), or picture `index` of `out`."""
+    """(H,W,C) pixels or an Image → (1,3,height,width), or picture `index` of `out`."""
     if out is None:
         out = np.empty((1, 3, plan.height, plan.width), dtype)
-    image, tensor = image_of(array, fmt), tensor_of(out)
+    image = array if isinstance(array, Image) else image_of(array, fmt)
+    tensor = tensor_of(out)
     pixels = Pixels(pad, bgr, not scaled)
     check(lib.sac_letterbox_apply(c.byref(tensor), c.c_int64(index), c.byref(image),
                                   c.byref(plan), c.byref(pixels)))

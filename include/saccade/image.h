@@ -26,7 +26,7 @@ typedef enum sac_pixel_format {
     SAC_BGRA8 = 2, ///< (H,W,4), the fourth channel is ignored
     SAC_RGBA8 = 3,
     SAC_GRAY8 = 4, ///< (H,W)
-    SAC_NV12 = 5   ///< (H,W) luma, then (H/2,W/2,2) chroma; device memory only
+    SAC_NV12 = 5   ///< (H,W) luma, then (H/2,W/2,2) chroma U, V; extents rounded up
 } sac_pixel_format;
 
 /// A picture. A value: copy it freely, release it once.

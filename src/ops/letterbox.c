@@ -41,26 +41,23 @@ int sac_letterbox_fit(sac_letterbox *letterbox_out, int width0, int height0, int
 // Fills in how the picture's pixels lie.
 static int read_format(struct sac__pixels *pixels_out, const sac_image *image, int bgr)
 {
-    static const struct {
-        int8_t step, red, green, blue;
-    } formats[] = {[SAC_BGR8] = {3, 2, 1, 0},
-                   [SAC_RGB8] = {3, 0, 1, 2},
-                   [SAC_BGRA8] = {4, 2, 1, 0},
-                   [SAC_RGBA8] = {4, 0, 1, 2},
-                   [SAC_GRAY8] = {1, 0, 0, 0}};
     if (image->memory == SAC_CUDA)
         return sac__fail(SAC_EUNSUPPORTED, "the picture is in device memory");
-    if ((unsigned)image->format >= sizeof formats / sizeof *formats)
-        return sac__fail(SAC_EUNSUPPORTED, "pixel format %d is not for host memory",
-                         (int)image->format);
-    const int red = formats[image->format].red, blue = formats[image->format].blue;
-    *pixels_out = (struct sac__pixels){
-        .data = image->data,
-        .stride = image->stride,
-        .step = formats[image->format].step,
-        .byte = {bgr ? blue : red, formats[image->format].green, bgr ? red : blue},
-    };
+    *pixels_out = (struct sac__pixels){.data = image->data, .stride = image->stride};
+    if (!sac__pixels_order(pixels_out, image->format, bgr))
+        return sac__fail(SAC_EUNSUPPORTED, "unknown pixel format %d", (int)image->format);
+    if (image->format != SAC_NV12) return 0;
+    pixels_out->chroma = image->chroma;
+    pixels_out->chroma_stride = image->chroma_stride;
+    if (!image->chroma) return sac__fail(SAC_EINVAL, "the NV12 picture has no chroma");
     return 0;
+}
+
+static int check_stride(ptrdiff_t stride, int64_t row, int32_t rows)
+{
+    if (rows == 1 || stride >= row || stride <= -row) return 0;
+    return sac__fail(SAC_EINVAL, "a stride of %lld bytes is too small for rows of %lld",
+                     (long long)stride, (long long)row);
 }
 
 static int check_image(const sac_image *image, const struct sac__pixels *pixels,
@@ -70,11 +67,11 @@ static int check_image(const sac_image *image, const struct sac__pixels *pixels,
     if (image->width != fit->width0 || image->height != fit->height0)
         return sac__fail(SAC_EINVAL, "the picture is %d x %d, its letterbox is for %d x %d",
                          image->width, image->height, fit->width0, fit->height0);
-    const int64_t row = (int64_t)image->width * pixels->step;
-    if (image->height > 1 && image->stride < row && image->stride > -row)
-        return sac__fail(SAC_EINVAL, "a stride of %lld bytes is too small for rows of %lld",
-                         (long long)image->stride, (long long)row);
-    return 0;
+    int error = check_stride(image->stride, (int64_t)image->width * pixels->step, image->height);
+    if (!error && pixels->chroma)
+        error = check_stride(image->chroma_stride, (image->width + 1) / 2 * (int64_t)2,
+                             (image->height + 1) / 2);
+    return error;
 }
 
 static int check_letterbox(const sac_letterbox *fit)

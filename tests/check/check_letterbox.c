@@ -4,13 +4,22 @@
 
 enum { GUARD = 64 };
 
-static const int steps[] = {3, 3, 4, 4, 1};
+static const int steps[] = {3, 3, 4, 4, 1, 1};
 static const sac_dtype dtypes[] = {SAC_F32, SAC_F16, SAC_U8};
 
 struct source {
-    uint8_t *memory;
+    uint8_t *memory, *chroma;
     sac_image image;
 };
+
+static uint8_t *random_chroma(int width, int height)
+{
+    const size_t size = (size_t)((width + 1) / 2 * 2) * (size_t)((height + 1) / 2);
+    uint8_t *chroma = malloc(size);
+    CHECK(chroma, "%zu bytes", size);
+    for (size_t i = 0; i < size; i++) chroma[i] = (uint8_t)check_random();
+    return chroma;
+}
 
 // The picture ends where its memory does, so that a sanitizer sees each byte read too many.
 static struct source random_source(int width, int height, sac_pixel_format format)
@@ -25,6 +34,7 @@ static struct source random_source(int width, int height, sac_pixel_format forma
         const uint8_t byte = (uint8_t)check_random();
         source.memory[i] = extreme ? (byte & 1 ? 255 : 0) : byte;
     }
+    if (format == SAC_NV12) source.chroma = random_chroma(width, height);
     const int upside_down = check_int(0, 3) == 0;
     source.image = (sac_image){
         .data = source.memory + (upside_down ? stride * ((size_t)height - 1) : 0),
@@ -32,6 +42,8 @@ static struct source random_source(int width, int height, sac_pixel_format forma
         .width = width,
         .height = height,
         .format = format,
+        .chroma = source.chroma,
+        .chroma_stride = (width + 1) / 2 * 2,
     };
     return source;
 }
@@ -57,7 +69,7 @@ static struct target new_target(sac_dtype dtype, int count, int height, int widt
 
 static void check_case(sac_workspace *const *workspaces)
 {
-    const sac_pixel_format format = (sac_pixel_format)check_int(SAC_BGR8, SAC_GRAY8);
+    const sac_pixel_format format = (sac_pixel_format)check_int(SAC_BGR8, SAC_NV12);
     struct source source = random_source(check_extent(10), check_extent(8), format);
     const sac_letterbox_options options = {(sac_fit)check_int(0, 3), check_int(0, 1),
                                            check_int(0, 40)};
@@ -83,6 +95,7 @@ static void check_case(sac_workspace *const *workspaces)
     }
     for (int i = 0; i < CHECK_SETS; i++) free(targets[i].memory);
     free(source.memory);
+    free(source.chroma);
 }
 
 static void bench(int width0, int height0, int size, sac_dtype dtype)
@@ -108,6 +121,7 @@ static void bench(int width0, int height0, int size, sac_dtype dtype)
     }
     sac_tensor_free(&input);
     free(source.memory);
+    free(source.chroma);
 }
 
 int main(int count, char **arguments)

@@ -127,6 +127,33 @@ def test_formats(rng, fmt, stride):
         np.testing.assert_array_equal(got[0], want[:, :, ::-1].transpose(2, 0, 1))
 
 
+def compare_nv12(luma, chroma, inner=None):
+    """The planes as OpenCV converts them, resized to `inner` or as they are."""
+    bgr = cv2.cvtColorTwoPlane(luma, chroma, cv2.COLOR_YUV2BGR_NV12)
+    width, height = inner or luma.shape[::-1]
+    _, want = peer_letterbox(bgr, width, height)
+    got = saccade.letterbox(saccade.nv12_of(luma, chroma),
+                            saccade.fit(*luma.shape[::-1], width, height), dtype="uint8")
+    np.testing.assert_array_equal(got[0], want[:, :, ::-1].transpose(2, 0, 1))
+
+
+def test_nv12_all():
+    """Every luma with every chroma pair: 2^24 pixels, unresized."""
+    luma = np.tile(np.arange(256, dtype=np.uint8).reshape(64, 1, 4), (1, 512, 1))
+    luma = luma.reshape(64, 512, 2, 2).transpose(0, 2, 1, 3)  # a quarter of all a pair of rows
+    pairs = np.stack(np.meshgrid(np.arange(256), np.arange(256)), -1).astype(np.uint8)
+    for rows in pairs.reshape(128, 512, 2):
+        chroma = np.ascontiguousarray(np.broadcast_to(rows, (64, 512, 2)))
+        compare_nv12(np.ascontiguousarray(luma.reshape(128, 1024)), chroma)
+
+
+def test_nv12_sizes(rng):
+    for width0, height0 in [(2, 2), (38, 54), (200, 8), (642, 480)]:
+        luma = picture(rng, width0 + 6, height0, 1)[:, :-6]
+        chroma = picture(rng, width0 // 2, height0 // 2, 2)
+        compare_nv12(luma, chroma, (160, 96))
+
+
 def test_batch_index(rng):
     out = np.full((3, 3, 32, 64), 9, np.float32)
     source = picture(rng, 50, 40)

@@ -85,6 +85,9 @@ static void letterbox_refuses(void **state)
     assert_non_null(strstr(sac_error_message(), "stride of 5"));
     image.stride = 6;
     image.format = SAC_NV12;
+    assert_int_equal(sac_letterbox_apply(&input, 0, &image, &fit, &how), SAC_EINVAL);
+    assert_non_null(strstr(sac_error_message(), "no chroma"));
+    image.format = (sac_pixel_format)6;
     assert_int_equal(sac_letterbox_apply(&input, 0, &image, &fit, &how), SAC_EUNSUPPORTED);
     image.format = SAC_BGR8;
     image.memory = SAC_CUDA;

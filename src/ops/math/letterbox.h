@@ -4,6 +4,7 @@
 #ifndef SAC_OPS_MATH_LETTERBOX_H
 #define SAC_OPS_MATH_LETTERBOX_H
 
+#include "nv12.h"
 #include "resize.h"
 #include "saccade/ops.h"
 
@@ -64,12 +65,51 @@ struct sac__pixels {
     ptrdiff_t stride;    ///< bytes from a row to the next
     int32_t step;        ///< bytes from a pixel to the next: 1, 3 or 4
     int32_t byte[3];     ///< byte of a pixel that output channel 0, 1, 2 takes
+    const uint8_t *chroma; ///< NV12: a pair U, V for 2×2 pixels; then byte[]: 0 is red, 2 blue
+    ptrdiff_t chroma_stride;
 };
+
+/// How a format's pixels lie: step and byte[], with red first or, for `bgr`, blue. Zero for a format
+/// that there is not.
+static inline int sac__pixels_order(struct sac__pixels *pixels, sac_pixel_format format, int bgr)
+{
+    static const struct {
+        int8_t step, red, green, blue;
+    } formats[] = {{3, 2, 1, 0}, {3, 0, 1, 2}, {4, 2, 1, 0}, {4, 0, 1, 2}, {1, 0, 0, 0},
+                   {1, 0, 1, 2}}; // in the order of sac_pixel_format
+    if ((unsigned)format >= sizeof formats / sizeof *formats) return 0;
+    const int red = formats[format].red, blue = formats[format].blue;
+    pixels->step = formats[format].step;
+    pixels->byte[0] = bgr ? blue : red;
+    pixels->byte[1] = formats[format].green;
+    pixels->byte[2] = bgr ? red : blue;
+    return 1;
+}
+
+/// A byte of a pixel of an NV12 picture.
+SAC_HD uint8_t sac__nv12_byte(const struct sac__pixels *src, int channel, int32_t x, int32_t y)
+{
+    const uint8_t *pair = src->chroma + (y / 2) * src->chroma_stride + x / 2 * 2;
+    return sac__yuv_byte(src->data[y * src->stride + x],
+                         sac__yuv_chroma(src->byte[channel], pair[0], pair[1]));
+}
+
+SAC_HD uint8_t sac__resized_nv12(const struct sac__pixels *src, int channel, struct sac__tap row,
+                                 struct sac__tap column)
+{
+    uint8_t corner[4];
+    for (int k = 0; k < 4; k++)
+        corner[k] = sac__nv12_byte(src, channel, k & 1 ? column.second : column.first,
+                                   k & 2 ? row.second : row.first);
+    return sac__resize_down(sac__resize_across(corner[0], corner[1], column),
+                            sac__resize_across(corner[2], corner[3], column), row);
+}
 
 /// One byte of the resized picture.
 SAC_HD uint8_t sac__resized_byte(const struct sac__pixels *src, int channel, struct sac__tap row,
                                  struct sac__tap column)
 {
+    if (src->chroma) return sac__resized_nv12(src, channel, row, column);
     const uint8_t *upper = src->data + row.first * src->stride + src->byte[channel];
     const uint8_t *lower = src->data + row.second * src->stride + src->byte[channel];
     const ptrdiff_t first = (ptrdiff_t)column.first * src->step;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Letterbox: each source row that is needed is resampled across once, into three lines of 16-bit
 // values; two such sets of lines are blended into a row of the input, converted and stored.
+#include "ops/c/c.h"
 #include "x86.h"
 
 enum { TAPS = 64 };
@@ -170,6 +171,7 @@ static void write_same(const struct letterbox *letterbox, int32_t y)
 int sac__letterbox_x86(const struct sac__row_kernels *kernels, sac_workspace *workspace,
                        const struct sac__letterbox_job *job)
 {
+    if (job->src.chroma) return sac__letterbox_c(workspace, job);
     struct letterbox letterbox = {
         .kernels = kernels, .job = job, .scale = job->scaled ? 1 / 255.f : 1.f};
     const int same = job->fit.new_width == job->fit.width0 &&

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// NV12 to red, green and blue: BT.601 of limited range in 20-bit fixed point, each pixel with the
+// chroma of its 2×2 block; equal to OpenCV's COLOR_YUV2BGR_NV12 bit for bit (its constants).
+#ifndef SAC_OPS_MATH_NV12_H
+#define SAC_OPS_MATH_NV12_H
+
+#include "hd.h"
+
+enum {
+    SAC__YUV_BITS = 20,
+    SAC__YUV_Y = 1220542,   ///< 255/219
+    SAC__YUV_UB = 2116026,  ///< 255/224 · 1.772
+    SAC__YUV_UG = -409993,  ///< -255/224 · 0.344136
+    SAC__YUV_VG = -852492,  ///< -255/224 · 0.714136
+    SAC__YUV_VR = 1673527   ///< 255/224 · 1.402
+};
+
+/// What the chroma pair adds to channel 0 (red), 1 (green) or 2 (blue).
+SAC_HD int32_t sac__yuv_chroma(int channel, uint8_t u, uint8_t v)
+{
+    const int32_t a = (int32_t)u - 128, b = (int32_t)v - 128, half = 1 << (SAC__YUV_BITS - 1);
+    if (channel == 0) return half + SAC__YUV_VR * b;
+    if (channel == 2) return half + SAC__YUV_UB * a;
+    return half + SAC__YUV_VG * b + SAC__YUV_UG * a;
+}
+
+SAC_HD uint8_t sac__yuv_byte(uint8_t y, int32_t chroma)
+{
+    const int32_t luma = (y > 16 ? (int32_t)y - 16 : 0) * SAC__YUV_Y;
+    return (uint8_t)sac__clamp((luma + chroma) >> SAC__YUV_BITS, 0, 255);
+}
+
+#endif
