@@ -86,7 +86,7 @@ static void lifetimes_cover_every_use(void **state)
             int count = views_of(&plan->layers[k], views);
             for (int v = 0; v < count; v++) {
                 const struct sac_buffer *b = &plan->buffers[views[v]->buffer];
-                assert_true(b->first <= k && k <= b->last);
+                assert_true(b->first <= plan->layers[k].step && plan->layers[k].step <= b->last);
                 assert_true(views[v]->channel >= 0 && views[v]->channels > 0);
                 assert_true(views[v]->channel + views[v]->channels <= b->channels);
                 assert_true(views[v]->channel + sac__view_width(plan, views[v]) <= b->pitch);
@@ -95,7 +95,34 @@ static void lifetimes_cover_every_use(void **state)
         }
         for (int k = 0; k < plan->head.level_count; k++)
             assert_int_equal(plan->buffers[plan->head.levels[k].raw.buffer].last,
-                             plan->layer_count);
+                             plan->layers[plan->layer_count - 1].step + 1);
+        sac__plan_close(&plan);
+    }
+}
+
+static int overlap(const struct sac_view *a, const struct sac_view *b)
+{
+    return a->buffer == b->buffer && a->channel < b->channel + b->channels &&
+           b->channel < a->channel + a->channels;
+}
+
+static void layers_of_a_step_are_independent(void **state)
+{
+    (void)state;
+    for (int p = 0; p < path_count; p++) {
+        struct sac_plan *plan = plan_open(paths[p], 2);
+        int shared = 0;
+        for (int a = 0; a < plan->layer_count; a++)
+            for (int b = 0; b < a; b++) {
+                const struct sac_view *views[8];
+                const struct sac_layer *x = &plan->layers[a], *y = &plan->layers[b];
+                assert_true(x->step >= y->step);
+                shared += x->step == y->step;
+                for (int v = views_of(x, views) - 1; x->step == y->step && v >= 0; v--)
+                    for (int k = 0; k < y->out_count; k++)
+                        assert_false(overlap(views[v], &y->out[k]));
+            }
+        assert_true(shared >= 3); // the last layers of three levels
         sac__plan_close(&plan);
     }
 }
@@ -202,6 +229,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(live_buffers_share_nothing),
         cmocka_unit_test(lifetimes_cover_every_use),
+        cmocka_unit_test(layers_of_a_step_are_independent),
         cmocka_unit_test(channels_are_written_once_then_read),
         cmocka_unit_test(pictures_of_a_batch_do_not_mix),
         cmocka_unit_test(damaged_bytes_are_refused),
