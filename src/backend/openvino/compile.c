@@ -92,10 +92,10 @@ int sac__openvino_compile(ov_compiled_model_t **compiled_out, const ov_core_t *c
 }
 
 int sac__openvino_import(ov_compiled_model_t **compiled_out, void **file_out, const ov_core_t *core,
-                         struct openvino_cache *cache)
+                         struct sac_cache *cache)
 {
-    struct openvino_blob blob;
-    if (!sac__openvino_cache_load(cache, &blob))
+    struct sac_cache_blob blob;
+    if (!sac__cache_load(cache, &blob))
         return 0;
     const ov_status_e status =
         ov_core_import_model(core, (const char *)blob.data, blob.size, "CPU", compiled_out);
@@ -106,14 +106,14 @@ int sac__openvino_import(ov_compiled_model_t **compiled_out, void **file_out, co
     free(blob.file);
     char reason[512];
     sac__openvino_message(reason, sizeof reason, status);
-    sac__openvino_cache_drop(cache, reason);
+    sac__cache_drop(cache, reason);
     *compiled_out = NULL;
     return 0;
 }
 
 #if defined(__linux__)
 // OpenVINO exports to a path and does not say when the disk is full, so it writes to memory.
-void sac__openvino_export(struct openvino_cache *cache, const ov_compiled_model_t *compiled)
+void sac__openvino_export(struct sac_cache *cache, const ov_compiled_model_t *compiled)
 {
     if (cache->folder < 0)
         return;
@@ -126,18 +126,18 @@ void sac__openvino_export(struct openvino_cache *cache, const ov_compiled_model_
         fstat(memory, &status) == 0 && status.st_size > 0)
         bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, memory, 0);
     if (bytes == MAP_FAILED) {
-        sac__openvino_cache_log(cache, "the network cannot be exported");
+        sac__cache_log(cache, "the network cannot be exported");
     } else {
-        sac__openvino_cache_store(cache, bytes, (size_t)status.st_size);
+        sac__cache_store(cache, bytes, (size_t)status.st_size);
         munmap(bytes, (size_t)status.st_size);
     }
     if (memory >= 0)
         close(memory);
 }
 #else
-void sac__openvino_export(struct openvino_cache *cache, const ov_compiled_model_t *compiled)
+void sac__openvino_export(struct sac_cache *cache, const ov_compiled_model_t *compiled)
 {
     (void)compiled;
-    sac__openvino_cache_log(cache, "not written on this system");
+    sac__cache_log(cache, "not written on this system");
 }
 #endif

@@ -3,7 +3,7 @@
 #ifndef SAC_SRC_OPENVINO_COMPILE_H
 #define SAC_SRC_OPENVINO_COMPILE_H
 
-#include "cache.h"
+#include "backend/cache.h"
 #include "openvino.h"
 
 /// Reads the model and gives its first input the extents that are asked for. Free model_out also
@@ -18,9 +18,9 @@ int sac__openvino_compile(ov_compiled_model_t **compiled_out, const ov_core_t *c
 /// Nonzero when the cache had the network. An entry that OpenVINO refuses is removed. The network
 /// reads its weights from *file_out as long as it lives: free that after it.
 int sac__openvino_import(ov_compiled_model_t **compiled_out, void **file_out, const ov_core_t *core,
-                         struct openvino_cache *cache);
+                         struct sac_cache *cache);
 
 /// Puts the network into the cache; a failure is logged.
-void sac__openvino_export(struct openvino_cache *cache, const ov_compiled_model_t *compiled);
+void sac__openvino_export(struct sac_cache *cache, const ov_compiled_model_t *compiled);
 
 #endif

@@ -17,7 +17,7 @@ struct opening {
     const struct sac_source *source;
     const sac_engine_options *options;
     struct openvino_processor processor;
-    struct openvino_cache cache;
+    struct sac_cache cache;
 };
 
 static const char *precision_hint(sac_precision precision)
@@ -73,7 +73,7 @@ static void select_entry(struct opening *opening, sac_precision precision)
              options->precision == SAC_PRECISION_AUTO ? ", chosen" : "", (int)options->mode,
              options->threads, options->streams, version, processor->name, processor->isa,
              processor->capabilities, processor->threads);
-    sac__openvino_cache_select(&opening->cache);
+    sac__cache_select(&opening->cache);
 }
 
 static int import(struct opening *opening, sac_precision precision, int *error)
@@ -198,11 +198,15 @@ static int open_network(struct opening *opening, struct sac_engine_facts *facts_
     if (error)
         return error;
     // The hash does not cover weights in other files, which may change under an unchanged model.
-    sac__openvino_cache_open(&opening->cache, source->self_contained ? options->cache_dir : "",
-                             options->cache_limit ? options->cache_limit : CACHE_LIMIT,
-                             options->log, options->log_user);
+    opening->cache = (struct sac_cache){
+        .backend = "openvino",
+        .title = "compiled-model cache",
+        .limit = options->cache_limit ? options->cache_limit : CACHE_LIMIT,
+        .log = options->log,
+        .log_user = options->log_user};
+    sac__cache_open(&opening->cache, source->self_contained ? options->cache_dir : "");
     error = find_network(opening, &precision);
-    sac__openvino_cache_close(&opening->cache);
+    sac__cache_close(&opening->cache);
     if (!error)
         error = sac__openvino_bindings(network, source);
     if (!error)

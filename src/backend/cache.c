@@ -13,7 +13,6 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#define PREFIX "openvino-"
 #define SUFFIX ".blob"
 #define TEMPORARY ".tmp"
 
@@ -32,7 +31,7 @@ _Static_assert(sizeof(struct header) == ALIGNMENT, "the blob is aligned");
 static const char magic[8] = "SACBLOB";
 enum { VERSION = 1 };
 
-void sac__openvino_cache_log(struct openvino_cache *cache, const char *format, ...)
+void sac__cache_log(struct sac_cache *cache, const char *format, ...)
 {
     if (!cache->log)
         return;
@@ -41,7 +40,7 @@ void sac__openvino_cache_log(struct openvino_cache *cache, const char *format, .
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    snprintf(line, sizeof line, "compiled-model cache: %s", text);
+    snprintf(line, sizeof line, "%s: %s", cache->title, text);
     cache->log(cache->log_user, line);
 }
 
@@ -74,42 +73,40 @@ static const char *find_folder(char *path_out, size_t size, const char *path)
     return length < (int)size ? NULL : "its path is too long";
 }
 
-void sac__openvino_cache_open(struct openvino_cache *cache_out, const char *path, uint64_t limit,
-                              void (*log)(void *, const char *), void *log_user)
+void sac__cache_open(struct sac_cache *cache, const char *path)
 {
-    *cache_out = (struct openvino_cache){
-        .folder = -1, .limit = limit, .log = log, .log_user = log_user};
+    cache->folder = -1;
     if (path && !*path)
         return;
     char folder[4096];
     const char *why = find_folder(folder, sizeof folder, path);
     if (why) {
-        sac__openvino_cache_log(cache_out, "not used: %s", why);
+        sac__cache_log(cache, "not used: %s", why);
         return;
     }
     make_folder(folder);
-    cache_out->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (cache_out->folder < 0)
-        sac__openvino_cache_log(cache_out, "not used: %s: %s", folder, strerror(errno));
+    cache->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (cache->folder < 0)
+        sac__cache_log(cache, "not used: %s: %s", folder, strerror(errno));
 }
 
-void sac__openvino_cache_select(struct openvino_cache *cache)
+void sac__cache_select(struct sac_cache *cache)
 {
     const XXH128_hash_t hash = XXH3_128bits(cache->key, strlen(cache->key));
-    snprintf(cache->name, sizeof cache->name, PREFIX "%016llx%016llx" SUFFIX,
+    snprintf(cache->name, sizeof cache->name, "%s-%016llx%016llx" SUFFIX, cache->backend,
              (unsigned long long)hash.high64, (unsigned long long)hash.low64);
 }
 
-void sac__openvino_cache_close(struct openvino_cache *cache)
+void sac__cache_close(struct sac_cache *cache)
 {
     if (cache->folder >= 0)
         close(cache->folder);
     cache->folder = -1;
 }
 
-void sac__openvino_cache_drop(struct openvino_cache *cache, const char *why)
+void sac__cache_drop(struct sac_cache *cache, const char *why)
 {
-    sac__openvino_cache_log(cache, "%s is removed: %s", cache->name, why);
+    sac__cache_log(cache, "%s is removed: %s", cache->name, why);
     unlinkat(cache->folder, cache->name, 0);
 }
 
@@ -148,7 +145,7 @@ static int write_all(int file, const void *bytes, size_t size)
 }
 
 // Returns NULL, or why the file is not the entry that is looked for.
-static const char *verify(const struct openvino_cache *cache, const uint8_t *file, size_t size)
+static const char *verify(const struct sac_cache *cache, const uint8_t *file, size_t size)
 {
     const size_t key_size = padded(strlen(cache->key) + 1);
     struct header header;
@@ -167,8 +164,8 @@ static const char *verify(const struct openvino_cache *cache, const uint8_t *fil
 }
 
 // Reads a whole file of our own into blob_out->file. Returns NULL or why it cannot be used.
-static const char *read_file(const struct openvino_cache *cache, int file,
-                             struct openvino_blob *blob_out)
+static const char *read_file(const struct sac_cache *cache, int file,
+                             struct sac_cache_blob *blob_out)
 {
     struct stat status;
     if (fstat(file, &status) != 0 || !S_ISREG(status.st_mode))
@@ -186,25 +183,25 @@ static const char *read_file(const struct openvino_cache *cache, int file,
     const char *why = verify(cache, blob_out->file, size);
     const size_t before = sizeof(struct header) + padded(strlen(cache->key) + 1);
     if (!why)
-        *blob_out = (struct openvino_blob){blob_out->file, blob_out->file + before, size - before};
+        *blob_out = (struct sac_cache_blob){blob_out->file, blob_out->file + before, size - before};
     return why;
 }
 
-int sac__openvino_cache_load(struct openvino_cache *cache, struct openvino_blob *blob_out)
+int sac__cache_load(struct sac_cache *cache, struct sac_cache_blob *blob_out)
 {
-    *blob_out = (struct openvino_blob){NULL, NULL, 0};
+    *blob_out = (struct sac_cache_blob){NULL, NULL, 0};
     if (cache->folder < 0)
         return 0;
     const int file =
         openat(cache->folder, cache->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (file < 0) {
         if (errno != ENOENT)
-            sac__openvino_cache_drop(cache, strerror(errno));
+            sac__cache_drop(cache, strerror(errno));
         return 0;
     }
     const char *why = read_file(cache, file, blob_out);
     if (why) {
-        sac__openvino_cache_drop(cache, why);
+        sac__cache_drop(cache, why);
         free(blob_out->file);
         blob_out->file = NULL;
     } else {
@@ -234,11 +231,18 @@ static int ends_with(const char *text, const char *end)
     return n >= m && strcmp(text + n - m, end) == 0;
 }
 
+// Whether a file is of this cache's backend: "NAME-…".
+static int is_own(const struct sac_cache *cache, const char *name)
+{
+    const size_t length = strlen(cache->backend);
+    return strncmp(name, cache->backend, length) == 0 && name[length] == '-';
+}
+
 // Notes an entry of ours; removes what a killed process left behind.
-static int visit(struct openvino_cache *cache, const char *name, struct entry *entry_out)
+static int visit(struct sac_cache *cache, const char *name, struct entry *entry_out)
 {
     struct stat status;
-    if (strncmp(name, PREFIX, strlen(PREFIX)) != 0 || strlen(name) >= sizeof entry_out->name ||
+    if (!is_own(cache, name) || strlen(name) >= sizeof entry_out->name ||
         fstatat(cache->folder, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
         return 0;
     if (ends_with(name, TEMPORARY) && status.st_mtim.tv_sec + STALE_SECONDS < time(NULL))
@@ -252,7 +256,7 @@ static int visit(struct openvino_cache *cache, const char *name, struct entry *e
 }
 
 // Lists the entries, oldest first. Returns how many; free entries_out.
-static size_t list(struct openvino_cache *cache, struct entry **entries_out)
+static size_t list(struct sac_cache *cache, struct entry **entries_out)
 {
     size_t count = 0, capacity = 0;
     struct entry *entries = NULL, entry;
@@ -281,7 +285,7 @@ static size_t list(struct openvino_cache *cache, struct entry **entries_out)
     return count;
 }
 
-static void trim(struct openvino_cache *cache)
+static void trim(struct sac_cache *cache)
 {
     struct entry *entries;
     const size_t count = list(cache, &entries);
@@ -297,7 +301,7 @@ static void trim(struct openvino_cache *cache)
     free(entries);
 }
 
-static int write_entry(int file, const struct openvino_cache *cache, const void *data, size_t size)
+static int write_entry(int file, const struct sac_cache *cache, const void *data, size_t size)
 {
     const size_t key_size = padded(strlen(cache->key) + 1);
     char *key = calloc(1, key_size);
@@ -322,20 +326,20 @@ static int write_entry(int file, const struct openvino_cache *cache, const void 
     return good;
 }
 
-void sac__openvino_cache_store(struct openvino_cache *cache, const void *data, size_t size)
+void sac__cache_store(struct sac_cache *cache, const void *data, size_t size)
 {
     if (cache->folder < 0)
         return;
     if (size > cache->limit) {
-        sac__openvino_cache_log(cache, "%zu bytes are more than the limit, not kept", size);
+        sac__cache_log(cache, "%zu bytes are more than the limit, not kept", size);
         return;
     }
     char temporary[64];
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     // The address tells threads of one process apart.
-    snprintf(temporary, sizeof temporary, PREFIX "%lx-%lx-%lx" TEMPORARY, (long)getpid(),
-             (long)now.tv_nsec, (unsigned long)(uintptr_t)cache);
+    snprintf(temporary, sizeof temporary, "%s-%lx-%lx-%lx" TEMPORARY, cache->backend,
+             (long)getpid(), (long)now.tv_nsec, (unsigned long)(uintptr_t)cache);
     const int file = openat(cache->folder, temporary,
                             O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     int good = file >= 0 && write_entry(file, cache, data, size);
@@ -347,7 +351,7 @@ void sac__openvino_cache_store(struct openvino_cache *cache, const void *data, s
         good = 0;
     }
     if (!good) {
-        sac__openvino_cache_log(cache, "not written: %s", strerror(reason));
+        sac__cache_log(cache, "not written: %s", strerror(reason));
         if (file >= 0)
             unlinkat(cache->folder, temporary, 0);
     }
