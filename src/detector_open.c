@@ -47,6 +47,8 @@ int sac_detector_set_nms(sac_detector *detector, const sac_nms *nms)
     if (!detector || !nms) return sac__fail(SAC_EINVAL, "detector or nms is NULL");
     int error = check_nms(nms);
     if (error) return error;
+    error = sac__slots_reserve(detector, nms->max_det);
+    if (error) return error;
     int32_t *classes = NULL;
     if (nms->classes) { // an empty filter is one that nothing passes
         classes = calloc(nms->class_count ? nms->class_count : 1, sizeof *classes);
@@ -63,6 +65,7 @@ static int check_options(const sac_detector_options *options)
 {
     int error = check_range("pad", options->pad, 0, 255);
     if (!error) error = check_range("fit", options->letterbox.fit, 0, SAC_FIT_TOP_LEFT);
+    if (!error) error = check_range("feed", options->feed, 0, SAC_FEED_RESIDENT);
     if (!error) error = check_range("letterbox.stride", options->letterbox.stride, 0, 1 << 16);
     if (!error) error = check_range("batch", options->batch, 0, MOST_BATCH);
     if (!error) error = check_range("contexts", options->contexts, 0, 1024);
@@ -171,7 +174,11 @@ static int open_engine(sac_detector *detector, const char *path)
     int error = check_against_model(detector);
     if (error) return error;
     choose_shape(detector, &source);
-    sac__detector_cut(detector, &source);
+    const struct sac_backend *backend;
+    error = sac__backend_find(&backend, &detector->options.engine);
+    if (error) return error;
+    // One with frames reads raw maps on its device.
+    if (!backend->frame_open) sac__detector_cut(detector, &source);
     if (!detector->cut)
         error = sac__engine_open(&detector->engine, &source, &detector->options.engine);
     if (!error) error = sac_engine_binding(detector->engine, 0, &detector->input);
@@ -245,72 +252,13 @@ static int choose_ops(sac_detector *detector)
     return 0;
 }
 
-// --- open: slots
-
-static int bind_output(sac_detector *detector, struct slot *slot, int index)
-{
-    const size_t at = detector->output + (size_t)index;
-    sac_binding output;
-    int error = sac_engine_binding(detector->engine, at, &output);
-    if (error || output.count < 0) return error; // a dynamic output stays in the engine's memory
-    error = sac_engine_alloc(detector->engine, at, 0, NULL, &slot->outputs[index]);
-    return error ? error : sac_context_bind(slot->context, at, &slot->outputs[index]);
-}
-
-static int bind_slot(sac_detector *detector, struct slot *slot)
-{
-    const int64_t shape[] = {detector->batch, 3, detector->height, detector->width};
-    int error = sac_engine_alloc(detector->engine, 0, 0, shape, &slot->input);
-    if (!error && detector->options.letterbox.fit != SAC_FIT_AUTO)
-        error = sac_context_bind(slot->context, 0, &slot->input);
-    for (int i = 0; i < detector->output_count && !error; i++)
-        error = bind_output(detector, slot, i);
-    return error;
-}
-
-static int open_slot(sac_detector *detector, struct slot *slot)
-{
-    slot->letterboxes = calloc((size_t)detector->batch, sizeof *slot->letterboxes);
-    if (!slot->letterboxes) return sac__fail(SAC_ENOMEM, "no memory for a batch");
-    int error = sac_context_open(&slot->context, detector->engine);
-    if (!error) error = sac__workspace_open(&slot->workspace);
-    if (!error) error = bind_slot(detector, slot);
-    return error;
-}
-
-static int open_slots(sac_detector *detector)
-{
-    // One more than run at once: its pictures are prepared while the others are in the network.
-    int count = detector->options.contexts;
-    if (!count) count = sac_engine_parallel(detector->engine) + 1;
-    detector->batch = (int)detector->input.shape[0];
-    detector->slots = calloc((size_t)count, sizeof *detector->slots);
-    if (!detector->slots) return sac__fail(SAC_ENOMEM, "no memory for %d contexts", count);
-    for (int i = 0; i < count; i++) {
-        struct slot *slot = &detector->slots[detector->slot_count++];
-        int error = open_slot(detector, slot);
-        if (error) return error;
-        slot->next = detector->free_slots;
-        detector->free_slots = slot;
-    }
-    return 0;
-}
-
-static void close_slot(struct slot *slot)
-{
-    sac_context_close(&slot->context);
-    sac__workspace_close(&slot->workspace);
-    sac_tensor_free(&slot->input);
-    for (int i = 0; i < SAC__OUTPUTS; i++) sac_tensor_free(&slot->outputs[i]);
-    free(slot->letterboxes);
-}
+// --- open: all of it
 
 void sac_detector_close(sac_detector **detector)
 {
     if (!detector || !*detector) return;
     sac_detector *closing = *detector;
-    for (int i = 0; i < closing->slot_count; i++) close_slot(&closing->slots[i]);
-    free(closing->slots);
+    sac__slots_close(closing);
     sac_engine_close(&closing->engine);
     sac__cut_close(&closing->cut);
     sac__model_close(&closing->model);
@@ -331,7 +279,7 @@ static int open_parts(sac_detector *detector, const char *path)
     if (!error) error = choose_ops(detector);
     if (error) return error;
     choose_pixels(detector);
-    error = open_slots(detector);
+    error = sac__slots_open(detector);
     // The file's bytes have served; what it says of itself stays.
     free(detector->model->bytes);
     detector->model->bytes = NULL;
@@ -382,4 +330,36 @@ int sac_detector_read(sac_detector **detector_out, const void *bytes, size_t siz
     struct sac_model *model = NULL;
     int error = sac__model_read(&model, bytes, size, "model in memory");
     return error ? error : open_detector(detector_out, &model, NULL, options);
+}
+
+// --- what it is
+
+const sac_model_info *sac_detector_info(const sac_detector *detector)
+{
+    return detector ? &detector->info : NULL;
+}
+
+sac_engine *sac_detector_engine(const sac_detector *detector)
+{
+    return detector ? detector->engine : NULL;
+}
+
+int sac_detector_reads_maps(const sac_detector *detector)
+{
+    return detector && detector->cut;
+}
+
+int sac_detector_batch(const sac_detector *detector)
+{
+    return detector ? detector->batch : 0;
+}
+
+int sac_detector_jobs(const sac_detector *detector)
+{
+    return detector ? detector->slot_count : 0;
+}
+
+sac_feed sac_detector_feed(const sac_detector *detector)
+{
+    return detector ? detector->feed : SAC_FEED_AUTO;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "saccade/tensor.h"
+#include "tensor.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -92,7 +92,9 @@ int sac_tensor_alloc(sac_tensor *tensor_out, sac_dtype dtype, int ndim, const in
 void sac_tensor_free(sac_tensor *tensor)
 {
     if (!tensor) return;
-    free(tensor->owned);
+    struct sac__owned *elsewhere = tensor->memory == SAC_HOST ? NULL : tensor->owned;
+    if (elsewhere) elsewhere->free(elsewhere);
+    else free(tensor->owned);
     *tensor = (sac_tensor){0};
 }
 

@@ -21,9 +21,10 @@ typedef struct sac_detection {
 } sac_detection;
 
 /// Milliseconds a stage took for the call that this picture was part of, shared out evenly over its
-/// pictures; by the wall clock.
+/// pictures; by the wall clock, or by the device's own events where a stage ran there.
 typedef struct sac_timings {
     double letterbox, network, boxes;
+    double upload, download; ///< copies to and from a device; 0 where there are none
 } sac_timings;
 
 /// The objects of one picture, by falling score, equal scores by rising anchor, then class.

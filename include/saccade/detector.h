@@ -12,6 +12,14 @@
 extern "C" {
 #endif
 
+/// How pictures reach an engine on a GPU; boxes are the same.
+typedef enum sac_feed {
+    SAC_FEED_AUTO = 0,    ///< resident where the engine can, else staged
+    SAC_FEED_STAGED = 1,  ///< letterbox, head and NMS on the processor, the network's input and raw
+                          ///< output copied through page-locked memory
+    SAC_FEED_RESIDENT = 2 ///< pixels to boxes on the device; only the boxes come back
+} sac_feed;
+
 /// Options of sac_detector_open. Start from sac_detector_options_init.
 typedef struct sac_detector_options {
     size_t size;               ///< sizeof(sac_detector_options), set by sac_detector_options_init
@@ -21,12 +29,17 @@ typedef struct sac_detector_options {
     int input_width;  ///< pixels; 0: the model's own, or for a dynamic model metadata's or 640
     int input_height; ///< likewise
     int batch;        ///< pictures a run; 0: the model's own, or 1 for a dynamic model
-    int contexts;     ///< calls of sac_detector_run that may be under way at once; 0: as the engine
+    int contexts; ///< jobs and calls of sac_detector_run under way at once; 0: as the engine likes
     sac_letterbox_options letterbox; ///< YOLOX heads use SAC_FIT_TOP_LEFT where fit is SAC_FIT_PAD
     int pad;                         ///< padding value 0–255; default 114
     const char *ops; ///< pixel and box kernels: "auto", or "c" for the plain reference
     int keep_head; ///< nonzero: run the whole network; else, where the decode tail is known, the
                    ///< engine stops before it and boxes are read from raw maps
+    sac_feed feed;   ///< staged is all that an engine on the processor has
+    int time_stages; ///< resident: nonzero: time each stage on the device, for a few microseconds;
+                     ///< else sac_timings.network is the whole, by the clock
+    int read_pinned; ///< resident: nonzero: page-locked pictures are read by the device where they
+                     ///< lie; else they are copied to it first
 } sac_detector_options;
 
 /// Sets all defaults. size = sizeof(sac_detector_options): the version of the structure.
@@ -63,11 +76,42 @@ SAC_API int sac_detector_read(sac_detector **detector_out, const void *bytes, si
 /// Closes the detector and writes NULL; no call may be under way. NULL is allowed.
 SAC_API void sac_detector_close(sac_detector **detector);
 
-/// Finds objects in `count` pictures (host memory, any sizes, any count: they are run in batches).
+/// Finds objects in `count` pictures (any sizes, any count: they are run in batches; in host memory,
+/// or, with the resident feed, also page-locked or of the engine's device).
 /// detections_out has `count` entries; free each with sac_detections_free. After a failure all are
 /// zero. Errors: SAC_EINVAL, SAC_EUNSUPPORTED, SAC_EBACKEND, SAC_ENOMEM.
 SAC_API int sac_detector_run(sac_detector *detector, const sac_image *images, size_t count,
                              sac_detections *detections_out);
+
+/// Pictures on their way: started by sac_detector_enqueue.
+typedef struct sac_job sac_job;
+
+/// Starts on 1 to sac_detector_batch pictures and returns; as many jobs may be on their way as
+/// sac_detector_jobs says. The pixels stay as they are until sac_job_wait. `stream`: a cudaStream_t
+/// of the engine's device whose earlier work the pictures are waiting for, and in which all is
+/// done; NULL: a stream of the job's own. Letterbox happens in this call where it is done by the
+/// processor. Close with sac_job_close, in any order, from any thread. Errors: SAC_EBUSY (all jobs
+/// are on their way: wait for one and close it), those of sac_detector_run, SAC_EUNSUPPORTED (a
+/// stream for an engine that has none).
+SAC_API int sac_detector_enqueue(sac_job **job_out, sac_detector *detector, const sac_image *images,
+                                 size_t count, void *stream);
+
+/// Whether sac_job_wait would find the network done: 1, or 0 when not yet. Errors: SAC_EBACKEND.
+SAC_API int sac_job_done(sac_job *job);
+
+/// Waits for the boxes, once a job: detections_out has an entry for each of its pictures; free each
+/// with sac_detections_free. After a failure all are zero. Errors: SAC_EBACKEND, SAC_EINVAL (waited
+/// for already), SAC_ENOMEM.
+SAC_API int sac_job_wait(sac_job *job, sac_detections *detections_out);
+
+/// Closes the job (waits, where that was not done) and writes NULL. NULL is allowed.
+SAC_API void sac_job_close(sac_job **job);
+
+/// Jobs that may be on their way at once, ≥ 1: the option `contexts`.
+SAC_API int sac_detector_jobs(const sac_detector *detector);
+
+/// How pictures reach the engine (never SAC_FEED_AUTO).
+SAC_API sac_feed sac_detector_feed(const sac_detector *detector);
 
 /// Boxes of picture `index` from outputs of the detector's engine that you have run yourself: all
 /// of them, in the order of the bindings (sac_context_tensor). Thresholds are the detector's. Waits

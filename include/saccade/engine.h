@@ -4,6 +4,7 @@
 #ifndef SACCADE_ENGINE_H
 #define SACCADE_ENGINE_H
 
+#include "ops.h"
 #include "tensor.h"
 
 #ifdef __cplusplus
@@ -92,11 +93,68 @@ SAC_API size_t sac_engine_binding_count(const sac_engine *engine);
 /// Describes binding `index`. Errors: SAC_EINVAL (no such binding).
 SAC_API int sac_engine_binding(const sac_engine *engine, size_t index, sac_binding *binding_out);
 
-/// Takes memory for a binding as the engine likes it: shaped, or flat when `flat` is nonzero.
-/// `shape` fills in dynamic extents and may be NULL for a static binding.
-/// Free with sac_tensor_free. Errors: SAC_EINVAL, SAC_ENOMEM.
+/// Takes zeroed host memory for a binding, page-locked where the engine is on a GPU: shaped, or flat
+/// when `flat` is nonzero. `shape` fills in dynamic extents and may be NULL for a static binding.
+/// Free with sac_tensor_free before the engine is closed. Errors: SAC_EINVAL, SAC_ENOMEM.
 SAC_API int sac_engine_alloc(const sac_engine *engine, size_t index, int flat,
                              const int64_t *shape, sac_tensor *tensor_out);
+
+/// As sac_engine_alloc in memory of a kind: SAC_HOST, SAC_HOST_PINNED (an engine on the processor
+/// has nothing to lock pages for and gives SAC_HOST) or the engine's own (sac_engine_memory).
+/// Device memory is not zeroed. Errors: as there, SAC_EUNSUPPORTED (the engine has no such memory).
+SAC_API int sac_engine_alloc_memory(const sac_engine *engine, size_t index, int flat,
+                                    const int64_t *shape, sac_memory memory,
+                                    sac_tensor *tensor_out);
+
+/// Takes memory of such a kind for anything else, a frame say: contiguous, `ndim` extents.
+/// Errors: as sac_engine_alloc_memory.
+SAC_API int sac_engine_alloc_tensor(const sac_engine *engine, sac_memory memory, sac_dtype dtype,
+                                    int ndim, const int64_t *shape, sac_tensor *tensor_out);
+
+/// Where the network's inputs and outputs live while it runs: SAC_CUDA, or SAC_HOST for an engine
+/// on the processor. A context also takes tensors in host memory, and copies them then.
+SAC_API sac_memory sac_engine_memory(const sac_engine *engine);
+
+/// CUDA ordinal of the engine's device; 0 for an engine on the processor.
+SAC_API int sac_engine_device(const sac_engine *engine);
+
+/// The head that the network's output was recognised as, and the binding to read it from.
+/// Errors: SAC_EMODEL (none was recognised).
+SAC_API int sac_engine_head(const sac_engine *engine, sac_head *head_out, size_t *binding_out);
+
+/// One step of the engine's plan: what it does in place of one or several of the file's nodes.
+/// Texts are owned by the engine.
+typedef struct sac_layer_info {
+    const char *name;   ///< of the ONNX node that it was made from
+    const char *kind;   ///< "conv", "maxpool"
+    const char *kernel; ///< what runs it
+    const char *shape;  ///< of the work, for people
+    double flop;        ///< a multiply-add is 2
+    double bytes;       ///< inputs, weights and outputs, each once
+    double us;          ///< microseconds measured on this device; 0: not measured
+    double roof_us;     ///< the least that the device could take for flop and bytes; 0: not known
+} sac_layer_info;
+
+/// Lists the plan: writes up to `capacity` layers and sets count_out to how many there are; 0 for
+/// an engine that does not tell. Errors: SAC_EINVAL.
+SAC_API int sac_engine_layers(const sac_engine *engine, sac_layer_info *layers_out,
+                              size_t capacity, size_t *count_out);
+
+// --- streams
+//
+// A stream is a queue of work on the engine's device: a cudaStream_t, one's own or opened here. An
+// engine on the processor has none; there a stream is NULL, work happens in the order of the calls,
+// and the same program runs.
+
+/// Opens a non-blocking stream on the engine's device. Close with sac_stream_close.
+/// Errors: SAC_EBACKEND.
+SAC_API int sac_stream_open(void **stream_out, sac_engine *engine);
+
+/// Waits for all work in the stream. Errors: SAC_EBACKEND, SAC_EINVAL.
+SAC_API int sac_stream_wait(sac_engine *engine, void *stream);
+
+/// Waits for the stream, closes it and writes NULL. NULL is allowed.
+SAC_API void sac_stream_close(sac_engine *engine, void **stream);
 
 /// Opens a context. Close with sac_context_close. Errors: SAC_EBACKEND, SAC_ENOMEM.
 SAC_API int sac_context_open(sac_context **context_out, sac_engine *engine);
@@ -114,8 +172,36 @@ SAC_API int sac_context_bind(sac_context *context, size_t index, const sac_tenso
 /// unbound, or a run still in flight).
 SAC_API int sac_context_enqueue(sac_context *context);
 
-/// Waits for the run in flight; its outputs are then ready. Errors: SAC_EBACKEND.
+/// Waits for the run in flight and all else that was given to the context; its outputs are then
+/// ready. Errors: SAC_EBACKEND.
 SAC_API int sac_context_wait(sac_context *context);
+
+/// Whether sac_context_wait would return at once: 1, or 0 when not yet. Errors: SAC_EBACKEND.
+SAC_API int sac_context_done(sac_context *context);
+
+/// Lets all that follows happen in a stream of the caller's (sac_stream_open, or a cudaStream_t of
+/// the engine's device, which must stay open as long); NULL: the context's own again.
+/// Errors: SAC_EINVAL (a run in flight), SAC_EUNSUPPORTED (a stream for an engine that has none).
+SAC_API int sac_context_use_stream(sac_context *context, void *stream);
+
+/// Copies src to dst in the context's stream, between any of host, page-locked and device memory:
+/// type, shape or flat extent alike, both contiguous. Both stay until sac_context_wait. Returns at
+/// once where neither is ordinary memory. Errors: SAC_EINVAL, SAC_EBACKEND.
+SAC_API int sac_context_copy(sac_context *context, sac_tensor *dst, const sac_tensor *src);
+
+/// sac_letterbox_apply in the context's stream: from a picture in any memory into input_out in the
+/// engine's own (sac_engine_memory). Both stay until sac_context_wait; `letterbox` and `pixels` are
+/// copied. Errors: SAC_EINVAL, SAC_EUNSUPPORTED, SAC_EBACKEND, SAC_ENOMEM.
+SAC_API int sac_context_letterbox(sac_context *context, sac_tensor *input_out, int64_t index,
+                                  const sac_image *image, const sac_letterbox *letterbox,
+                                  const sac_pixels *pixels);
+
+/// sac_head_read in the context's stream, on an output in the engine's own memory; waits for all
+/// before it, and for the boxes. Free detections_out with sac_detections_free; after a failure it
+/// is all zero. Errors: SAC_EINVAL, SAC_EUNSUPPORTED, SAC_EBACKEND, SAC_ENOMEM.
+SAC_API int sac_context_boxes(sac_context *context, sac_detections *detections_out,
+                              const sac_tensor *output, int64_t index, const sac_head *head,
+                              const sac_letterbox *letterbox, const sac_nms *nms);
 
 /// The tensor of binding `index` as it stands, with its actual shape; for an output after
 /// sac_context_wait. Borrowed: valid until the next enqueue. Errors: SAC_EINVAL, SAC_EBACKEND.

@@ -59,7 +59,8 @@ SAC_API int sac_tensor_wrap(sac_tensor *tensor_out, void *data, sac_dtype dtype,
 SAC_API int sac_tensor_alloc(sac_tensor *tensor_out, sac_dtype dtype, int ndim,
                              const int64_t *shape);
 
-/// Frees what sac_tensor_alloc took and zeroes the structure. NULL is allowed.
+/// Frees what sac_tensor_alloc or an engine took (the engine must still be open) and zeroes the
+/// structure. NULL is allowed.
 SAC_API void sac_tensor_free(sac_tensor *tensor);
 
 /// Number of elements: the product of the shape (1 for a scalar).
@@ -77,6 +78,23 @@ SAC_API int sac_tensor_flatten(sac_tensor *flat_out, const sac_tensor *tensor);
 /// Another shape over the same bytes, as long as the count stays. Errors: SAC_EINVAL.
 SAC_API int sac_tensor_reshape(sac_tensor *shaped_out, const sac_tensor *tensor, int ndim,
                                const int64_t *shape);
+
+/// Pixels as a tensor: (height,width,channels) SAC_U8, borrowed, with the picture's own stride.
+/// Errors: SAC_EINVAL (NV12, or a stride that is negative).
+SAC_API int sac_tensor_from_image(sac_tensor *tensor_out, const sac_image *image);
+
+/// A tensor as a picture: SAC_U8 (height,width,channels), or (height,width) for SAC_GRAY8, with
+/// pixels side by side and rows at any stride; borrowed. Errors: SAC_EINVAL.
+SAC_API int sac_image_from_tensor(sac_image *image_out, const sac_tensor *tensor,
+                                  sac_pixel_format format);
+
+/// Fills a `DLTensor` of dlpack.h, by which other libraries take the memory without a copy; it
+/// borrows data, shape and strides from `tensor`. Errors: SAC_EINVAL.
+SAC_API int sac_tensor_to_dlpack(const sac_tensor *tensor, void *dltensor_out);
+
+/// The tensor that a `DLTensor` of dlpack.h describes, borrowed: host, page-locked or CUDA memory.
+/// Errors: SAC_EINVAL, SAC_EUNSUPPORTED (another device or element type).
+SAC_API int sac_tensor_from_dlpack(sac_tensor *tensor_out, const void *dltensor);
 
 #ifdef __cplusplus
 }

@@ -207,6 +207,46 @@ int sac_image_open(sac_image *image_out, const char *path, const sac_image_optio
     return error ? sac__fail_in(error, path) : 0;
 }
 
+static int place(sac_image *image, sac_memory memory, int device)
+{
+    if ((unsigned)memory > SAC_CUDA || device < 0 || (device && memory != SAC_CUDA)) {
+        *image = (sac_image){0};
+        return sac__fail(SAC_EINVAL, "memory of kind %d on device %d", (int)memory, device);
+    }
+    image->memory = memory;
+    image->device = device;
+    return 0;
+}
+
+int sac_image_wrap_memory(sac_image *image_out, const void *data, int width, int height,
+                          ptrdiff_t stride, sac_pixel_format format, sac_memory memory, int device)
+{
+    int error = sac_image_wrap(image_out, data, width, height, stride, format);
+    return error ? error : place(image_out, memory, device);
+}
+
+int sac_image_wrap_nv12(sac_image *image_out, const void *luma, ptrdiff_t luma_stride,
+                        const void *chroma, ptrdiff_t chroma_stride, int width, int height,
+                        sac_memory memory, int device)
+{
+    int error = sac_image_wrap(image_out, luma, width, height, luma_stride, SAC_GRAY8);
+    if (error) return error;
+    sac_image image = *image_out;
+    *image_out = (sac_image){0};
+    const ptrdiff_t row = ((ptrdiff_t)width + 1) / 2 * 2;
+    if (chroma_stride == 0) chroma_stride = row;
+    if (!chroma) return sac__fail(SAC_EINVAL, "chroma is NULL");
+    if (chroma_stride < row && chroma_stride > -row)
+        return sac__fail(SAC_EINVAL, "a chroma stride of %td bytes is less than a row's %td",
+                         chroma_stride, row);
+    image.format = SAC_NV12;
+    image.chroma = chroma;
+    image.chroma_stride = chroma_stride;
+    error = place(&image, memory, device);
+    if (!error) *image_out = image;
+    return error;
+}
+
 int sac_image_wrap(sac_image *image_out, const void *data, int width, int height, ptrdiff_t stride,
                    sac_pixel_format format)
 {

@@ -47,8 +47,6 @@ static int check_tensor(const sac_tensor *output, int64_t index)
 {
     if (!output->data && sac_tensor_count(output) > 0)
         return sac__fail(SAC_EINVAL, "the output tensor has no data");
-    if (output->memory == SAC_CUDA)
-        return sac__fail(SAC_EUNSUPPORTED, "the output tensor is in device memory");
     if (output->dtype != SAC_F32 && output->dtype != SAC_F16)
         return sac__fail(SAC_EUNSUPPORTED, "an output of type %s cannot be read",
                          sac_dtype_name(output->dtype));
@@ -209,16 +207,26 @@ static int finish(const struct sac_ops *ops, sac_workspace *workspace,
     return write_detections(detections_out, workspace, count, &map);
 }
 
+int sac__check_boxes(const sac_tensor *output, int64_t index, const sac_head *head,
+                     const sac_letterbox *letterbox, const sac_nms *nms)
+{
+    if (!output || !head || !letterbox || !nms)
+        return sac__fail(SAC_EINVAL, "output, head, letterbox or nms is NULL");
+    int error = check_tensor(output, index);
+    if (!error) error = check_shape(output, head, letterbox);
+    if (!error) error = check_nms(nms);
+    return error ? error : check_map(letterbox);
+}
+
 int sac__ops_boxes(const struct sac_ops *ops, sac_workspace *workspace,
                    sac_detections *detections_out, const sac_tensor *output, int64_t index,
                    const sac_head *head, const sac_letterbox *letterbox, const sac_nms *nms)
 {
     if (!detections_out) return sac__fail(SAC_EINVAL, "detections_out is NULL");
     *detections_out = (sac_detections){0};
-    if (!output || !head || !letterbox || !nms)
-        return sac__fail(SAC_EINVAL, "output, head, letterbox or nms is NULL");
-    int error = check_tensor(output, index);
-    if (!error) error = check_shape(output, head, letterbox);
+    int error = sac__check_boxes(output, index, head, letterbox, nms);
+    if (!error && output->memory == SAC_CUDA)
+        error = sac__fail(SAC_EUNSUPPORTED, "the output tensor is in device memory");
     if (!error) error = start(workspace, letterbox, nms, head->classes);
     if (error) return error;
     const struct sac__rows rows = rows_of(output, index, head, letterbox);

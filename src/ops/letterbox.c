@@ -49,7 +49,6 @@ static int read_format(struct sac__pixels *pixels_out, const sac_image *image, i
     if (image->format != SAC_NV12) return 0;
     pixels_out->chroma = image->chroma;
     pixels_out->chroma_stride = image->chroma_stride;
-    if (!image->chroma) return sac__fail(SAC_EINVAL, "the NV12 picture has no chroma");
     return 0;
 }
 
@@ -60,18 +59,21 @@ static int check_stride(ptrdiff_t stride, int64_t row, int32_t rows)
                      (long long)stride, (long long)row);
 }
 
-static int check_image(const sac_image *image, const struct sac__pixels *pixels,
-                       const sac_letterbox *fit)
+int sac__check_image(const sac_image *image, const sac_letterbox *fit)
 {
     if (!image->data) return sac__fail(SAC_EINVAL, "the picture has no pixels");
+    const int bytes = sac_pixel_bytes(image->format);
+    if (!bytes) return sac__fail(SAC_EUNSUPPORTED, "unknown pixel format %d", (int)image->format);
+    if ((unsigned)image->memory > SAC_CUDA)
+        return sac__fail(SAC_EINVAL, "unknown kind of memory %d", (int)image->memory);
     if (image->width != fit->width0 || image->height != fit->height0)
         return sac__fail(SAC_EINVAL, "the picture is %d x %d, its letterbox is for %d x %d",
                          image->width, image->height, fit->width0, fit->height0);
-    int error = check_stride(image->stride, (int64_t)image->width * pixels->step, image->height);
-    if (!error && pixels->chroma)
-        error = check_stride(image->chroma_stride, (image->width + 1) / 2 * (int64_t)2,
-                             (image->height + 1) / 2);
-    return error;
+    int error = check_stride(image->stride, (int64_t)image->width * bytes, image->height);
+    if (error || image->format != SAC_NV12) return error;
+    if (!image->chroma) return sac__fail(SAC_EINVAL, "the NV12 picture has no chroma");
+    return check_stride(image->chroma_stride, (image->width + 1) / 2 * (int64_t)2,
+                        (image->height + 1) / 2);
 }
 
 static int check_letterbox(const sac_letterbox *fit)
@@ -89,8 +91,6 @@ static int check_letterbox(const sac_letterbox *fit)
 static int check_input(const sac_tensor *input, int64_t index, const sac_letterbox *fit)
 {
     if (!input->data) return sac__fail(SAC_EINVAL, "the input tensor has no data");
-    if (input->memory == SAC_CUDA)
-        return sac__fail(SAC_EUNSUPPORTED, "the input tensor is in device memory");
     if (input->dtype != SAC_F32 && input->dtype != SAC_F16 && input->dtype != SAC_U8)
         return sac__fail(SAC_EUNSUPPORTED, "an input of type %s cannot be written",
                          sac_dtype_name(input->dtype));
@@ -106,24 +106,33 @@ static int check_input(const sac_tensor *input, int64_t index, const sac_letterb
     return 0;
 }
 
+int sac__check_letterbox(const sac_tensor *input, int64_t index, const sac_image *image,
+                         const sac_letterbox *letterbox, const sac_pixels *pixels)
+{
+    if (!input || !image || !letterbox || !pixels)
+        return sac__fail(SAC_EINVAL, "input_out, image, letterbox or pixels is NULL");
+    if (pixels->pad < 0 || pixels->pad > 255)
+        return sac__fail(SAC_EINVAL, "a padding value of %d is not within 0 to 255", pixels->pad);
+    int error = check_letterbox(letterbox);
+    if (!error) error = sac__check_image(image, letterbox);
+    return error ? error : check_input(input, index, letterbox);
+}
+
 int sac__ops_letterbox(const struct sac_ops *ops, sac_workspace *workspace, sac_tensor *input_out,
                        int64_t index, const sac_image *image, const sac_letterbox *letterbox,
                        const sac_pixels *pixels)
 {
-    if (!input_out || !image || !letterbox || !pixels)
-        return sac__fail(SAC_EINVAL, "input_out, image, letterbox or pixels is NULL");
-    if (pixels->pad < 0 || pixels->pad > 255)
-        return sac__fail(SAC_EINVAL, "a padding value of %d is not within 0 to 255", pixels->pad);
+    int error = sac__check_letterbox(input_out, index, image, letterbox, pixels);
+    if (error) return error;
+    if (input_out->memory == SAC_CUDA)
+        return sac__fail(SAC_EUNSUPPORTED, "the input tensor is in device memory");
     struct sac__letterbox_job job = {
         .fit = *letterbox,
         .dtype = input_out->dtype,
         .scaled = !pixels->no_scaling && input_out->dtype != SAC_U8,
         .pad = pixels->pad,
     };
-    int error = check_letterbox(letterbox);
-    if (!error) error = read_format(&job.src, image, pixels->bgr);
-    if (!error) error = check_image(image, &job.src, letterbox);
-    if (!error) error = check_input(input_out, index, letterbox);
+    error = read_format(&job.src, image, pixels->bgr);
     if (error) return error;
     const size_t bytes = (size_t)3 * letterbox->height * letterbox->width;
     job.dst = (uint8_t *)input_out->data + index * bytes * sac_dtype_bytes(input_out->dtype);

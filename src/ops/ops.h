@@ -34,6 +34,12 @@ int sac__ops_letterbox(const struct sac_ops *ops, sac_workspace *workspace, sac_
 int sac__ops_boxes(const struct sac_ops *ops, sac_workspace *workspace,
                    sac_detections *detections_out, const sac_tensor *output, int64_t index,
                    const sac_head *head, const sac_letterbox *letterbox, const sac_nms *nms);
+/// What these two check, whatever memory the tensors live in: for kernels elsewhere.
+int sac__check_letterbox(const sac_tensor *input, int64_t index, const sac_image *image,
+                         const sac_letterbox *letterbox, const sac_pixels *pixels);
+int sac__check_image(const sac_image *image, const sac_letterbox *letterbox);
+int sac__check_boxes(const sac_tensor *output, int64_t index, const sac_head *head,
+                     const sac_letterbox *letterbox, const sac_nms *nms);
 /// The same from one picture's raw maps; `maps` is not checked: sac__cut_maps has.
 int sac__ops_maps(const struct sac_ops *ops, sac_workspace *workspace,
                   sac_detections *detections_out, const struct sac__maps *maps,

@@ -34,6 +34,10 @@ static void nothing_is_closed(void **state)
     sac_context_close(&context);
     sac_detector_close(NULL);
     sac_detector_close(&detector);
+    sac_job_close(NULL);
+    sac_job_close(&(sac_job *){NULL});
+    sac_stream_close(NULL, NULL);
+    sac_stream_close(NULL, &(void *){NULL});
     sac_engine_options_init_sized(NULL, sizeof(sac_engine_options));
     sac_detector_options_init_sized(NULL, sizeof(sac_detector_options));
 }
@@ -66,6 +70,16 @@ static void pictures(void **state)
     refused(sac_image_wrap(&image, NULL, 1, 1, 0, SAC_GRAY8));
     refused(sac_image_wrap(&image, &byte, 1, 1, 0, (sac_pixel_format)-1));
     assert_int_equal(sac_pixel_bytes((sac_pixel_format)99), 0);
+    refused(sac_image_wrap_memory(NULL, &byte, 1, 1, 0, SAC_GRAY8, SAC_HOST, 0));
+    refused(sac_image_wrap_memory(&image, NULL, 1, 1, 0, SAC_GRAY8, SAC_CUDA, 0));
+    refused(sac_image_wrap_memory(&image, &byte, 1, 1, 0, SAC_GRAY8, (sac_memory)3, 0));
+    refused(sac_image_wrap_nv12(NULL, &byte, 0, &byte, 0, 2, 2, 0));
+    refused(sac_image_wrap_nv12(&image, &byte, 0, NULL, 0, 2, 2, 0));
+    refused(sac_image_wrap_nv12(&image, NULL, 0, &byte, 0, 2, 2, 0));
+    refused(sac_tensor_from_image(NULL, &image));
+    refused(sac_tensor_from_image(&(sac_tensor){0}, NULL));
+    refused(sac_image_from_tensor(NULL, &(sac_tensor){0}, SAC_BGR8));
+    refused(sac_image_from_tensor(&image, NULL, SAC_BGR8));
 }
 
 static void tensors(void **state)
@@ -87,6 +101,10 @@ static void tensors(void **state)
     assert_int_equal(sac_tensor_count(NULL), 0);
     assert_int_equal(sac_tensor_bytes(NULL), 0);
     assert_int_equal(sac_tensor_is_contiguous(NULL), 0);
+    refused(sac_tensor_to_dlpack(NULL, &other));
+    refused(sac_tensor_to_dlpack(&tensor, NULL));
+    refused(sac_tensor_from_dlpack(NULL, &tensor));
+    refused(sac_tensor_from_dlpack(&tensor, NULL));
     tensor.dtype = (sac_dtype)99;
     refused(sac_tensor_flatten(&other, &tensor));
     tensor.dtype = SAC_F32;
@@ -151,6 +169,20 @@ static void engine_without_one(void **state)
     refused(sac_context_enqueue(NULL));
     refused(sac_context_wait(NULL));
     refused(sac_context_tensor(NULL, 0, &tensor));
+    refused(sac_engine_alloc_memory(NULL, 0, 0, NULL, SAC_HOST, &tensor));
+    refused(sac_engine_alloc_tensor(NULL, SAC_HOST, SAC_U8, 0, NULL, &tensor));
+    refused(sac_engine_head(NULL, &(sac_head){0}, &(size_t){0}));
+    refused(sac_engine_layers(NULL, NULL, 0, &(size_t){0}));
+    assert_int_equal(sac_engine_memory(NULL), SAC_HOST);
+    assert_int_equal(sac_engine_device(NULL), 0);
+    refused(sac_stream_open(NULL, NULL));
+    refused(sac_stream_wait(NULL, NULL));
+    refused(sac_context_done(NULL));
+    refused(sac_context_use_stream(NULL, NULL));
+    refused(sac_context_copy(NULL, &tensor, &tensor));
+    refused(sac_context_letterbox(NULL, &tensor, 0, NULL, NULL, NULL));
+    refused(sac_context_boxes(NULL, NULL, &tensor, 0, NULL, NULL, NULL));
+    refused(sac_context_boxes(NULL, &(sac_detections){0}, &tensor, 0, NULL, NULL, NULL));
     refused(sac_devices_list(NULL, 1, &(size_t){0}));
     refused(sac_devices_list(NULL, 0, NULL));
     assert_null(sac_backend_name((size_t)-1));
@@ -175,6 +207,13 @@ static void detector_without_one(void **state)
     refused(sac_detector_boxes(NULL, NULL, 0, NULL, NULL));
     assert_null(sac_detector_engine(NULL));
     assert_int_equal(sac_detector_batch(NULL), 0);
+    assert_int_equal(sac_detector_jobs(NULL), 0);
+    assert_int_equal(sac_detector_feed(NULL), SAC_FEED_AUTO);
+    sac_job *job;
+    refused(sac_detector_enqueue(&job, NULL, &image, 1, NULL));
+    refused(sac_detector_enqueue(NULL, NULL, &image, 1, NULL));
+    refused(sac_job_done(NULL));
+    refused(sac_job_wait(NULL, &found));
     refused(sac_detect(NULL, "a", "b"));
     refused(sac_detect(&found, "a", NULL));
 }

@@ -78,6 +78,7 @@ void sac__openvino_context_close(void *run);
 int sac__openvino_bind(void *run, size_t index, const sac_tensor *tensor);
 int sac__openvino_enqueue(void *run);
 int sac__openvino_wait(void *run);
+int sac__openvino_done(void *run);
 int sac__openvino_tensor(void *run, size_t index, sac_tensor *tensor_out);
 
 #endif

@@ -19,6 +19,7 @@ static const struct sac_backend backend = {
     .enqueue = sac__openvino_enqueue,
     .wait = sac__openvino_wait,
     .tensor = sac__openvino_tensor,
+    .context_done = sac__openvino_done,
 };
 
 // The name carries the version of this handshake; the ABI inside covers the structures.

@@ -95,6 +95,17 @@ int sac__openvino_wait(void *run)
     return status == OK ? 0 : sac__openvino_fail(SAC_EBACKEND, status, "run");
 }
 
+int sac__openvino_done(void *run)
+{
+    struct request *request = run;
+    if (!request->in_flight)
+        return 1;
+    const ov_status_e status = ov_infer_request_wait_for(request->infer, 0);
+    if (status == RESULT_NOT_READY)
+        return 0;
+    return status == OK ? 1 : sac__openvino_fail(SAC_EBACKEND, status, "run");
+}
+
 // The shape of a dynamic tensor as a run left it.
 static ov_status_e read_shape(sac_tensor *tensor_out, const ov_tensor_t *tensor)
 {
