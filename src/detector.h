@@ -53,6 +53,7 @@ struct sac_detector {
     int batch, width, height;
     sac_feed feed;         ///< never SAC_FEED_AUTO once it is open
     int32_t frame_max_det; ///< most boxes that the frames have room for
+    int frame_multi_label; ///< whether they have room for several classes a row
     sac_job *slots;
     int slot_count;
     pthread_mutex_t lock; // guards what follows
@@ -69,8 +70,8 @@ void sac__detector_cut(sac_detector *detector, const struct sac_source *source);
 int sac__slots_open(sac_detector *detector);
 void sac__slots_close(sac_detector *detector);
 
-/// Room for more boxes a picture; no run may be under way. Does nothing where there are no frames.
-int sac__slots_reserve(sac_detector *detector, int32_t max_det);
+/// Room for what thresholds ask for; no run may be under way. Does nothing where there are no frames.
+int sac__slots_reserve(sac_detector *detector, const sac_nms *nms);
 
 /// Takes a free slot, waiting while calls of sac_detector_run hold one. Errors: SAC_EBUSY (jobs hold
 /// all of them).

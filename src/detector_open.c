@@ -47,7 +47,7 @@ int sac_detector_set_nms(sac_detector *detector, const sac_nms *nms)
     if (!detector || !nms) return sac__fail(SAC_EINVAL, "detector or nms is NULL");
     int error = check_nms(nms);
     if (error) return error;
-    error = sac__slots_reserve(detector, nms->max_det);
+    error = sac__slots_reserve(detector, nms);
     if (error) return error;
     int32_t *classes = NULL;
     if (nms->classes) { // an empty filter is one that nothing passes

@@ -45,6 +45,7 @@ static int open_frame(sac_job *slot)
                                                 .pixels = detector->pixels,
                                                 .head = detector->info.head,
                                                 .max_det = detector->frame_max_det,
+                                                .multi_label = detector->frame_multi_label,
                                                 .timed = options->time_stages,
                                                 .read_pinned = options->read_pinned};
     return detector->engine->backend->frame_open(&slot->frame, detector->engine->state, &settings);
@@ -56,11 +57,23 @@ static void close_frame(sac_job *slot)
     slot->frame = NULL;
 }
 
-int sac__slots_reserve(sac_detector *detector, int32_t max_det)
+static int has_room(const sac_detector *detector, const sac_nms *nms)
+{
+    return nms->max_det <= detector->frame_max_det &&
+           (!nms->multi_label || detector->frame_multi_label);
+}
+
+static void want_room(sac_detector *detector, const sac_nms *nms)
+{
+    if (nms->max_det > detector->frame_max_det) detector->frame_max_det = nms->max_det;
+    if (nms->multi_label) detector->frame_multi_label = 1;
+}
+
+int sac__slots_reserve(sac_detector *detector, const sac_nms *nms)
 {
     int error = 0;
-    if (detector->feed != SAC_FEED_RESIDENT || max_det <= detector->frame_max_det) return 0;
-    detector->frame_max_det = max_det;
+    if (detector->feed != SAC_FEED_RESIDENT || has_room(detector, nms)) return 0;
+    want_room(detector, nms);
     for (int i = 0; i < detector->slot_count && !error; i++) {
         close_frame(&detector->slots[i]);
         error = open_frame(&detector->slots[i]);
@@ -143,9 +156,9 @@ static int open_all(sac_detector *detector)
 int sac__slots_open(sac_detector *detector)
 {
     const sac_engine_options *engine = &detector->options.engine;
-    const int32_t max_det = detector->options.nms.max_det;
     detector->batch = (int)detector->input.shape[0];
-    detector->frame_max_det = max_det > LEAST_ROOM ? max_det : LEAST_ROOM;
+    detector->frame_max_det = LEAST_ROOM;
+    want_room(detector, &detector->options.nms);
     int error = choose_feed(detector);
     if (!error) error = open_all(detector);
     if (error != SAC_EUNSUPPORTED || detector->feed != SAC_FEED_RESIDENT ||

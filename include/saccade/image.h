@@ -77,12 +77,12 @@ SAC_API int sac_image_wrap_memory(sac_image *image_out, const void *data, int wi
                                   ptrdiff_t stride, sac_pixel_format format, sac_memory memory,
                                   int device);
 
-/// Describes an NV12 picture in the memory of CUDA device `device`, as a video decoder leaves it:
-/// (height,width) luma and (height/2,width/2,2) chroma, width and height even; strides in bytes,
-/// 0 for tightly packed rows. Errors: SAC_EINVAL.
+/// Describes an NV12 picture, as a video decoder leaves it, in memory of any kind: (height,width)
+/// luma and (height/2,width/2,2) chroma, halves rounded up; strides in bytes, 0 for tightly packed
+/// rows. Errors: SAC_EINVAL.
 SAC_API int sac_image_wrap_nv12(sac_image *image_out, const void *luma, ptrdiff_t luma_stride,
                                 const void *chroma, ptrdiff_t chroma_stride, int width, int height,
-                                int device);
+                                sac_memory memory, int device);
 
 /// Gives the pixels back (calls release once) and zeroes the structure. NULL is allowed.
 SAC_API void sac_image_release(sac_image *image);

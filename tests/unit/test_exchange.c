@@ -30,14 +30,17 @@ static void pictures_say_where_they_live(void **state)
     assert_null(image.data);
     assert_int_equal(sac_image_wrap_memory(&image, bytes, 8, 6, 0, SAC_BGR8, SAC_CUDA, -1),
                      SAC_EINVAL);
-    assert_int_equal(sac_image_wrap_nv12(&image, bytes, 40, bytes + 160, 0, 8, 4, 1), 0);
+    assert_int_equal(sac_image_wrap_nv12(&image, bytes, 40, bytes + 160, 0, 7, 4, SAC_CUDA, 1), 0);
     assert_int_equal(image.format, SAC_NV12);
     assert_int_equal(image.memory, SAC_CUDA);
     assert_int_equal(image.chroma_stride, 8);
     assert_ptr_equal(image.chroma, bytes + 160);
-    assert_int_equal(sac_image_wrap_nv12(&image, bytes, 0, bytes, 0, 7, 4, 0), SAC_EINVAL);
-    assert_int_equal(sac_image_wrap_nv12(&image, bytes, 0, bytes, 6, 8, 4, 0), SAC_EINVAL);
-    assert_int_equal(sac_image_wrap_nv12(&image, bytes, 6, bytes, 0, 8, 4, 0), SAC_EINVAL);
+    assert_int_equal(sac_image_wrap_nv12(&image, bytes, 0, bytes, 0, 7, 4, SAC_HOST, 1),
+                     SAC_EINVAL);
+    assert_int_equal(sac_image_wrap_nv12(&image, bytes, 0, bytes, 7, 7, 4, SAC_HOST, 0),
+                     SAC_EINVAL);
+    assert_int_equal(sac_image_wrap_nv12(&image, bytes, 6, bytes, 0, 8, 4, SAC_HOST, 0),
+                     SAC_EINVAL);
     assert_null(image.data);
 }
 

@@ -73,9 +73,9 @@ static void pictures(void **state)
     refused(sac_image_wrap_memory(NULL, &byte, 1, 1, 0, SAC_GRAY8, SAC_HOST, 0));
     refused(sac_image_wrap_memory(&image, NULL, 1, 1, 0, SAC_GRAY8, SAC_CUDA, 0));
     refused(sac_image_wrap_memory(&image, &byte, 1, 1, 0, SAC_GRAY8, (sac_memory)3, 0));
-    refused(sac_image_wrap_nv12(NULL, &byte, 0, &byte, 0, 2, 2, 0));
-    refused(sac_image_wrap_nv12(&image, &byte, 0, NULL, 0, 2, 2, 0));
-    refused(sac_image_wrap_nv12(&image, NULL, 0, &byte, 0, 2, 2, 0));
+    refused(sac_image_wrap_nv12(NULL, &byte, 0, &byte, 0, 2, 2, SAC_HOST, 0));
+    refused(sac_image_wrap_nv12(&image, &byte, 0, NULL, 0, 2, 2, SAC_HOST, 0));
+    refused(sac_image_wrap_nv12(&image, NULL, 0, &byte, 0, 2, 2, SAC_HOST, 0));
     refused(sac_tensor_from_image(NULL, &image));
     refused(sac_tensor_from_image(&(sac_tensor){0}, NULL));
     refused(sac_image_from_tensor(NULL, &(sac_tensor){0}, SAC_BGR8));
