@@ -101,8 +101,8 @@ struct sac_conv_kernel {
                   const struct sac_conv_launch *how);
 };
 
-/// All kernels, best known first is not implied. Static, `*count_out` of them.
-const struct sac_conv_kernel *const *sac__conv_kernels(int *count_out);
+/// Kernel `index` of the table, NULL after the last one. Static.
+const struct sac_conv_kernel *sac__conv_kernel_at(int index);
 
 /// One way to run a convolution.
 struct sac_conv_choice {

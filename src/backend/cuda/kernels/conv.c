@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+// Convolutions of a plan as the kernels see them, packed weights, and the table of kernels.
+#include "conv_kernels.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ops/math/half.h"
+
+static const struct sac_conv_kernel *const tables[] = {sac__conv_mma_kernels,
+                                                       sac__conv_plain_kernels};
+enum { TABLES = sizeof tables / sizeof *tables };
+
+const struct sac_conv_kernel *sac__conv_kernel_at(int index)
+{
+    for (int t = 0; t < TABLES; t++)
+        for (const struct sac_conv_kernel *k = tables[t]; k->name; k++)
+            if (index-- == 0) return k;
+    return NULL;
+}
+
+static void insert(struct sac_conv_choice *choices, int count, struct sac_conv_choice choice)
+{
+    int at = count;
+    for (; at > 0 && choices[at - 1].expected > choice.expected; at--)
+        choices[at] = choices[at - 1];
+    choices[at] = choice;
+}
+
+int sac__conv_candidates(const struct sac_conv *conv, const struct sac_conv_device *device,
+                         struct sac_conv_choice *choices)
+{
+    const struct sac_conv_kernel *kernel;
+    int count = 0;
+    for (int k = 0; (kernel = sac__conv_kernel_at(k)); k++)
+        for (int split = 1; split <= SAC__CONV_SPLIT && count < SAC__CONV_CANDIDATES; split++)
+            if (kernel->usable(kernel, conv, device, split)) {
+                double expected = kernel->cost(kernel, conv, device, split);
+                insert(choices, count++, (struct sac_conv_choice){kernel, split, expected});
+            }
+    return count;
+}
+
+static void *view_address(const struct sac_plan *plan, const struct sac_view *view, void *arena)
+{
+    const struct sac_buffer *b = &plan->buffers[view->buffer];
+    return (char *)arena + b->offset + (size_t)view->channel * plan->element_size;
+}
+
+static void describe_parts(struct sac_conv *c, const struct sac_plan *plan,
+                           const struct sac_layer *layer, void *arena)
+{
+    c->part_count = layer->out_count;
+    for (int k = 0; k < layer->out_count; k++) {
+        const struct sac_view *view = &layer->out[k];
+        c->part[k] = (struct sac_conv_part){.data = view_address(plan, view, arena),
+                                            .pitch = (int)plan->buffers[view->buffer].pitch,
+                                            .channels = (int)sac__group_up(view->channels)};
+        c->out_channels += c->part[k].channels;
+    }
+}
+
+static void describe_addends(struct sac_conv *c, const struct sac_plan *plan,
+                             const struct sac_layer *layer, void *arena)
+{
+    if (layer->residual.buffer >= 0) {
+        c->residual = view_address(plan, &layer->residual, arena);
+        c->residual_pitch = (int)plan->buffers[layer->residual.buffer].pitch;
+    }
+    if (layer->coarse.buffer >= 0) {
+        const struct sac_buffer *b = &plan->buffers[layer->coarse.buffer];
+        c->coarse = view_address(plan, &layer->coarse, arena);
+        c->coarse_pitch = (int)b->pitch;
+        c->coarse_height = (int)b->height;
+        c->coarse_width = (int)b->width;
+    }
+}
+
+void sac__conv_describe(struct sac_conv *conv_out, const struct sac_plan *plan,
+                        const struct sac_layer *layer, void *arena)
+{
+    const struct sac_buffer *in = &plan->buffers[layer->in.buffer];
+    const struct sac_buffer *out = &plan->buffers[layer->out[0].buffer];
+    *conv_out = (struct sac_conv){.element_size = (int)plan->element_size,
+                                  .in = view_address(plan, &layer->in, arena),
+                                  .n = (int)in->n,
+                                  .height = (int)in->height,
+                                  .width = (int)in->width,
+                                  .in_pitch = (int)in->pitch,
+                                  .channels = (int)layer->in_packed,
+                                  .out_height = (int)out->height,
+                                  .out_width = (int)out->width,
+                                  .act = layer->act,
+                                  .alpha = layer->alpha};
+    for (int k = 0; k < 2; k++) {
+        conv_out->kernel[k] = (int)layer->window.kernel[k];
+        conv_out->stride[k] = (int)layer->window.stride[k];
+        conv_out->dilation[k] = (int)layer->window.dilation[k];
+        conv_out->pad[k] = (int)layer->window.pad[k];
+    }
+    describe_parts(conv_out, plan, layer, arena);
+    describe_addends(conv_out, plan, layer, arena);
+}
+
+static struct sac_conv_divisor divisor(int value)
+{
+    struct sac_conv_divisor d = {.value = value};
+    while ((int64_t)1 << d.shift < value)
+        d.shift++;
+    uint64_t above = ((uint64_t)1 << d.shift) - (uint64_t)value;
+    d.mul = (uint32_t)((above << 32) / (uint64_t)value + 1);
+    return d;
+}
+
+int sac__conv_problems_fill(struct sac_conv_problems *problems, const struct sac_conv_kernel *kernel,
+                            const struct sac_conv *convs, int count, int split)
+{
+    int64_t blocks = 0;
+    memset(problems, 0, sizeof *problems);
+    problems->count = count;
+    problems->split = split;
+    for (int k = 0; k < count; k++) {
+        const struct sac_conv *c = &convs[k];
+        problems->at[k] = (struct sac_conv_problem){
+            .conv = *c,
+            .by_width = divisor(c->out_width),
+            .by_height = divisor(c->out_height),
+            .pixels = c->n * c->out_height * c->out_width,
+            .steps = sac__conv_steps(c),
+            .columns = (c->out_channels + kernel->columns - 1) / kernel->columns,
+            .first = (int)blocks};
+        blocks += sac__conv_tiles(kernel, c) * split;
+    }
+    return (int)blocks;
+}
+
+/// fp16 steps of 64 depths, swizzled: conv.h has the layout.
+static void pack_steps(uint16_t *packed, const struct sac_conv *conv, const float *weights)
+{
+    int64_t depth = (int64_t)conv->kernel[0] * conv->kernel[1] * conv->channels;
+    int64_t outs = conv->out_channels;
+    for (int64_t step = 0; step < sac__conv_steps(conv); step++)
+        for (int64_t k = 0; k < outs; k++)
+            for (int64_t i = 0; i < SAC__CONV_STEP; i++) {
+                int64_t d = step * SAC__CONV_STEP + i, piece = i / 8 ^ (k & 7);
+                packed[(step * outs + k) * SAC__CONV_STEP + piece * 8 + i % 8] =
+                    d < depth ? sac__float_half(weights[k * depth + d]) : 0;
+            }
+}
+
+size_t sac__conv_packed_bytes(const struct sac_conv *conv, enum sac_conv_packing packing)
+{
+    size_t outs = (size_t)conv->out_channels;
+    size_t depth = (size_t)conv->kernel[0] * (size_t)conv->kernel[1] * (size_t)conv->channels;
+    if (packing == SAC__CONV_STEPS)
+        return (size_t)sac__conv_steps(conv) * SAC__CONV_STEP * outs * sizeof(uint16_t);
+    return depth * outs * sizeof(float);
+}
+
+void sac__conv_pack(void *packed, const struct sac_conv *conv, enum sac_conv_packing packing,
+                    const float *weights)
+{
+    if (packing == SAC__CONV_STEPS)
+        pack_steps(packed, conv, weights);
+    else
+        memcpy(packed, weights, sac__conv_packed_bytes(conv, packing));
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the fp16 convolution kernels share on the device: finding a block's problem, pixels of a row
+// index, and the end of the work: 8 channels of one pixel from fp32 sums to fp16 in memory.
+#ifndef SAC_CUDA_CONV_CUH
+#define SAC_CUDA_CONV_CUH
+
+#include <cuda_fp16.h>
+
+#include "activation.cuh"
+#include "conv_kernels.h"
+
+namespace conv_device {
+
+/// n / d.value for 0 ≤ n < 2³¹.
+__device__ inline int divide(int n, const sac_conv_divisor &d)
+{
+    uint32_t high = static_cast<uint32_t>((static_cast<uint64_t>(n) * d.mul) >> 32);
+    return static_cast<int>((high + static_cast<uint32_t>(n)) >> d.shift);
+}
+
+struct pixel {
+    int n, y, x;
+};
+
+/// Output pixel `row` of all N·out_height·out_width.
+__device__ inline pixel pixel_at(const sac_conv_problem &p, int row)
+{
+    int line = divide(row, p.by_width), n = divide(line, p.by_height);
+    return {n, line - n * p.by_height.value, row - line * p.by_width.value};
+}
+
+/// A block's place in a launch: rows share the input, so tiles of one row come one after the other.
+struct place {
+    int rank, tile, row, column;
+};
+
+__device__ inline const sac_conv_problem &problem_of(const sac_conv_problems &problems, int block)
+{
+    int k = 0;
+    while (k + 1 < problems.count && block >= problems.at[k + 1].first)
+        k++;
+    return problems.at[k];
+}
+
+template <int ROWS, int COLUMNS>
+__device__ inline place place_of(const sac_conv_problem &p, int split, int block)
+{
+    place at;
+    at.tile = (block - p.first) / split;
+    at.rank = block - p.first - at.tile * split;
+    at.row = at.tile / p.columns;
+    at.column = (at.tile - at.row * p.columns) * COLUMNS;
+    at.row *= ROWS;
+    return at;
+}
+
+__device__ inline void add_halves(float *sum, uint4 eight)
+{
+    const uint32_t word[4] = {eight.x, eight.y, eight.z, eight.w};
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        float2 two = __half22float2(*reinterpret_cast<const __half2 *>(&word[i]));
+        sum[2 * i] += two.x;
+        sum[2 * i + 1] += two.y;
+    }
+}
+
+__device__ inline uint4 to_halves(const float *value)
+{
+    uint4 eight;
+    uint32_t word[4];
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+        *reinterpret_cast<__half2 *>(&word[i]) = __floats2half2_rn(value[2 * i], value[2 * i + 1]);
+    eight.x = word[0], eight.y = word[1], eight.z = word[2], eight.w = word[3];
+    return eight;
+}
+
+/// Address of channels k to k+7 of output pixel `row`.
+__device__ inline __half *output_at(const sac_conv &c, int row, int k)
+{
+    int part = 0;
+    while (part + 1 < c.part_count && k >= c.part[part].channels)
+        k -= c.part[part++].channels;
+    return static_cast<__half *>(c.part[part].data) + static_cast<int64_t>(row) * c.part[part].pitch +
+           k;
+}
+
+__device__ inline uint4 coarse_at(const sac_conv_problem &p, int row, int k)
+{
+    const sac_conv &c = p.conv;
+    pixel at = pixel_at(p, row);
+    int64_t from = (static_cast<int64_t>(at.n) * c.coarse_height + at.y / 2) * c.coarse_width + at.x / 2;
+    return *reinterpret_cast<const uint4 *>(static_cast<const __half *>(c.coarse) +
+                                            from * c.coarse_pitch + k);
+}
+
+__device__ inline uint4 residual_at(const sac_conv &c, int row, int k)
+{
+    return *reinterpret_cast<const uint4 *>(static_cast<const __half *>(c.residual) +
+                                            static_cast<int64_t>(row) * c.residual_pitch + k);
+}
+
+/// out = act(sum + bias + coarse) + residual for channels k to k+7 of output pixel `row`; `sum` is
+/// used up.
+__device__ inline void finish(const sac_conv_problem &p, int row, int k, float *sum)
+{
+    const sac_conv &c = p.conv;
+    const float4 *bias = reinterpret_cast<const float4 *>(c.bias + k);
+    uint4 residual = {};
+    if (c.residual) residual = residual_at(c, row, k);
+    float4 low = bias[0], high = bias[1];
+    sum[0] += low.x, sum[1] += low.y, sum[2] += low.z, sum[3] += low.w;
+    sum[4] += high.x, sum[5] += high.y, sum[6] += high.z, sum[7] += high.w;
+    if (c.coarse) add_halves(sum, coarse_at(p, row, k));
+#pragma unroll
+    for (int i = 0; i < 8; i++)
+        sum[i] = sac__device_activate<false>(c.act, c.alpha, sum[i]);
+    if (c.residual) add_halves(sum, residual);
+    *reinterpret_cast<uint4 *>(output_at(c, row, k)) = to_halves(sum);
+}
+
+} // namespace conv_device
+
+#endif

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the convolution kernels share on the host: tiles, and a convolution with what its index
+// arithmetic needs.
+#ifndef SAC_CUDA_CONV_KERNELS_H
+#define SAC_CUDA_CONV_KERNELS_H
+
+#include "conv.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// Tiles of conv_mma.cu: rows and columns, how many warps share rows, columns and depth, stages.
+/// Warps that share the depth each make the whole tile for a part of every step and read shared
+/// memory less often than warps that share the tile; it needs sums small enough for registers.
+#define SAC__CONV_MMA_TILES(X)                                                                     \
+    X(128, 128, 2, 4, 1, 3)                                                                        \
+    X(128, 64, 4, 2, 1, 3)                                                                         \
+    X(128, 32, 4, 1, 1, 3)                                                                         \
+    X(128, 16, 4, 1, 1, 3)                                                                         \
+    X(64, 64, 2, 2, 2, 5)                                                                          \
+    X(64, 32, 2, 1, 4, 5)                                                                          \
+    X(32, 64, 1, 2, 4, 5)                                                                          \
+    X(32, 32, 1, 1, 4, 6)                                                                          \
+    X(16, 64, 1, 2, 4, 6)
+
+/// Division by a number that is known at the launch: q = (n·mul/2³² + n) >> shift, 0 ≤ n < 2³¹.
+struct sac_conv_divisor {
+    uint32_t mul;
+    int shift, value;
+};
+
+/// A convolution as a kernel's parameter.
+struct sac_conv_problem {
+    struct sac_conv conv;
+    struct sac_conv_divisor by_width, by_height; ///< of the output
+    int pixels;                                  ///< N·out_height·out_width
+    int steps;                                   ///< of 64 depths
+    int columns;                                 ///< tiles beside each other
+    int first;                                   ///< block of the launch
+};
+
+struct sac_conv_problems {
+    int count, split, cluster; ///< cluster: split blocks sum through each other's shared memory
+    struct sac_conv_problem at[SAC__CONV_GROUP];
+};
+
+/// Fills in all but the split's kind; returns the blocks of the launch.
+int sac__conv_problems_fill(struct sac_conv_problems *problems, const struct sac_conv_kernel *kernel,
+                            const struct sac_conv *convs, int count, int split);
+
+/// Dynamic shared bytes and threads of a tile of conv_mma.cu.
+int sac__conv_mma_shared(const struct sac_conv_kernel *self);
+int sac__conv_mma_threads(const struct sac_conv_kernel *self);
+
+int sac__conv_mma_launch(const struct sac_conv_kernel *self, const struct sac_conv *convs, int count,
+                         const struct sac_conv_launch *how);
+int sac__conv_plain_launch(const struct sac_conv_kernel *self, const struct sac_conv *convs,
+                           int count, const struct sac_conv_launch *how);
+
+/// Tables of kernels, each with `name` NULL at its end.
+extern const struct sac_conv_kernel sac__conv_mma_kernels[];
+extern const struct sac_conv_kernel sac__conv_plain_kernels[];
+
+static inline int sac__conv_steps(const struct sac_conv *conv)
+{
+    return (conv->kernel[0] * conv->kernel[1] * conv->channels + SAC__CONV_STEP - 1) /
+           SAC__CONV_STEP;
+}
+
+/// Tiles of the output, rows times columns.
+static inline int64_t sac__conv_tiles(const struct sac_conv_kernel *kernel,
+                                      const struct sac_conv *conv)
+{
+    int64_t pixels = (int64_t)conv->n * conv->out_height * conv->out_width;
+    return (pixels + kernel->rows - 1) / kernel->rows *
+           ((conv->out_channels + kernel->columns - 1) / kernel->columns);
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

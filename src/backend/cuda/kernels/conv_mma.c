@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tiles of conv_mma.cu on the host: what each needs, when it can be used, what it should cost.
+#include "conv_kernels.h"
+
+enum { MAX_TAPS = 16, STEP_BYTES = SAC__CONV_STEP * 2, STAGING_PAD = 8 };
+
+struct tile {
+    int rows, columns, warps_m, warps_n, warps_k, stages;
+};
+
+static const struct tile tiles[] = {
+#define TILE(rows, columns, m, n, k, stages) {rows, columns, m, n, k, stages},
+    SAC__CONV_MMA_TILES(TILE)
+#undef TILE
+};
+
+static int is_cluster(const struct sac_conv_kernel *self)
+{
+    return self->variant & 1;
+}
+
+int sac__conv_mma_threads(const struct sac_conv_kernel *self)
+{
+    const struct tile *t = &tiles[self->variant / 2];
+    return t->warps_m * t->warps_n * t->warps_k * 32;
+}
+
+int sac__conv_mma_shared(const struct sac_conv_kernel *self)
+{
+    const struct tile *t = &tiles[self->variant / 2];
+    int stages = t->stages * (t->rows + t->columns) * STEP_BYTES;
+    int sums = t->warps_k * t->rows * (t->columns + STAGING_PAD) * (int)sizeof(float);
+    return stages > sums ? stages : sums;
+}
+
+static int aligned(const void *address)
+{
+    return (uintptr_t)address % 16 == 0;
+}
+
+static int fits_int(int64_t a, int64_t b, int64_t c, int64_t d)
+{
+    return a * b * c < INT32_MAX / 2 && a * b * c * d < INT32_MAX / 2;
+}
+
+static int addressable(const struct sac_conv *c)
+{
+    int ok = aligned(c->in) && aligned(c->residual) && aligned(c->coarse) &&
+             c->in_pitch % 8 == 0 && c->residual_pitch % 8 == 0 && c->coarse_pitch % 8 == 0 &&
+             c->channels % 8 == 0 && fits_int(c->n, c->height, c->width, c->in_pitch) &&
+             fits_int(c->n, c->out_height, c->out_width, 1);
+    for (int k = 0; k < c->part_count; k++)
+        ok = ok && aligned(c->part[k].data) && c->part[k].pitch % 8 == 0 &&
+             c->part[k].channels % 8 == 0;
+    return ok;
+}
+
+static int usable(const struct sac_conv_kernel *self, const struct sac_conv *conv,
+                  const struct sac_conv_device *device, int split)
+{
+    int narrow = self->columns <= 32 || self->columns < 2 * conv->out_channels;
+    if (conv->element_size != 2 || conv->kernel[0] > MAX_TAPS || conv->kernel[1] > MAX_TAPS)
+        return 0;
+    if (split > sac__conv_steps(conv) || (split > 1 && split % 2)) return 0;
+    if (is_cluster(self) && (split == 1 || split == 6 || device->capability < 90)) return 0;
+    return narrow && device->capability >= 80 && sac__conv_mma_shared(self) <= device->shared &&
+           addressable(conv);
+}
+
+static size_t workspace(const struct sac_conv_kernel *self, const struct sac_conv *conv, int split)
+{
+    if (split == 1 || is_cluster(self)) return 0;
+    size_t tile_count = (size_t)sac__conv_tiles(self, conv);
+    size_t counters = (tile_count * sizeof(unsigned) + SAC__ALIGN - 1) / SAC__ALIGN * SAC__ALIGN;
+    return counters + tile_count * (size_t)(split * self->rows * self->columns) * sizeof(float);
+}
+
+/// A block's µs a step is what the slowest of its matrix units, shared memory and fetching needs;
+/// blocks that share a processor share these. On top, per round of blocks, what cannot overlap.
+/// The constants are an H200's at 1.7 GHz; only their ratios matter for the order.
+static double cost(const struct sac_conv_kernel *self, const struct sac_conv *conv,
+                   const struct sac_conv_device *device, int split)
+{
+    const double flop_us = 4.0e6, fetch_us = 55e3, shared_us = 200e3, latency = 1.3;
+    const double out_us = 30e3, cluster_us = 0.6, memory_us = 2.0;
+    const struct tile *t = &tiles[self->variant / 2];
+    double area = (double)t->rows * t->columns, edge = t->rows + t->columns;
+    double reads = (double)t->rows * t->warps_n + (double)t->columns * t->warps_m;
+    double flop = 2 * area * SAC__CONV_STEP / flop_us, fetch = edge * STEP_BYTES / fetch_us;
+    double shared = (edge + reads) * STEP_BYTES / shared_us;
+    double step = flop > fetch ? flop : fetch;
+    if (shared > step) step = shared;
+    int64_t blocks = sac__conv_tiles(self, conv) * split;
+    int64_t most = (blocks + device->processors - 1) / device->processors;
+    int resident = 227 * 1024 / sac__conv_mma_shared(self);
+    int64_t rounds = (most + resident - 1) / resident;
+    int steps = (sac__conv_steps(conv) + split - 1) / split;
+    double finish = area * 2 / out_us / (is_cluster(self) ? split : 1);
+    double extra = split == 1 ? 0 : is_cluster(self) ? cluster_us : memory_us + area * split / 2e5;
+    return (double)rounds * latency + (double)most * (steps * step + finish) + extra;
+}
+
+#define KERNEL(rows, columns, cluster, text)                                                       \
+    {"mma " #rows "x" #columns text,                                                               \
+     SAC__CONV_STEPS,                                                                              \
+     rows,                                                                                         \
+     columns,                                                                                      \
+     SAC__CONV_GROUP,                                                                              \
+     2 * TILE_##rows##x##columns + cluster,                                                        \
+     usable,                                                                                       \
+     workspace,                                                                                    \
+     cost,                                                                                         \
+     sac__conv_mma_launch},
+
+enum {
+#define INDEX(rows, columns, m, n, k, stages) TILE_##rows##x##columns,
+    SAC__CONV_MMA_TILES(INDEX)
+#undef INDEX
+};
+
+const struct sac_conv_kernel sac__conv_mma_kernels[] = {
+#define PAIR(rows, columns, m, n, k, stages)                                                       \
+    KERNEL(rows, columns, 0, "") KERNEL(rows, columns, 1, " cluster")
+    SAC__CONV_MMA_TILES(PAIR)
+#undef PAIR
+    {.name = NULL}};

@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: Apache-2.0
+// fp16 convolution as an implicit matrix product on mma.sync: rows are output pixels, columns output
+// channels, the depth runs over taps and their channels in steps of 64. cp.async brings the steps
+// into a ring of stages, rows of 128 bytes swizzled so that ldmatrix meets no bank twice; padding is
+// what cp.async fills with zeros. Small maps are split along the depth: over warps, whose sums meet
+// in shared memory, and over blocks, whose sums meet in the shared memory of a cluster or in a
+// workspace, always in the same order.
+#include "cuda/launch.cuh"
+#include "cuda/ptx.cuh"
+
+#include "conv.cuh"
+
+namespace {
+
+using namespace conv_device;
+
+enum { STEP = SAC__CONV_STEP, ROW_BYTES = STEP * 2, PIECES = STEP / 8, PAD = 8 };
+
+template <int ROWS_, int COLUMNS_, int WARPS_M, int WARPS_N, int WARPS_K_, int STAGES_> struct tile {
+    enum {
+        ROWS = ROWS_,
+        COLUMNS = COLUMNS_,
+        STAGES = STAGES_,
+        WARPS_K = WARPS_K_,
+        WARPS_MN = WARPS_M * WARPS_N,
+        M = WARPS_M,
+        THREADS = WARPS_MN * WARPS_K * 32,
+        WARP_ROWS = ROWS / WARPS_M,
+        WARP_COLUMNS = COLUMNS / WARPS_N,
+        MT = WARP_ROWS / 16,  ///< matrices of a warp
+        NT = WARP_COLUMNS / 8,
+        KT = 4 / WARPS_K, ///< depths of 16 a step
+        LINES = THREADS / PIECES,
+        SHARE = (ROWS + LINES - 1) / LINES, ///< pieces of the input that a thread fetches a step
+        WEIGHTS = (COLUMNS + LINES - 1) / LINES,
+        STAGE_BYTES = (ROWS + COLUMNS) * ROW_BYTES,
+        WIDTH = COLUMNS + PAD, ///< of a row of sums, floats
+        SUMS = ROWS * WIDTH
+    };
+};
+
+/// What a thread fetches of the input: the same 8 depths of a step for some of the tile's rows.
+template <class T> struct source {
+    int offset[T::SHARE];      ///< elements from conv.in to the row's first tap; may be negative
+    unsigned inside[T::SHARE]; ///< bits 0-15: taps r within the picture; bits 16-31: taps s
+    int r, s, c;               ///< of the next step
+};
+
+/// Bits of the taps that lie within 0 to extent-1.
+__device__ unsigned taps_inside(int first, int dilation, int taps, int extent)
+{
+    unsigned bits = 0;
+    for (int t = 0; t < taps; t++)
+        bits |= static_cast<unsigned>(first + t * dilation) < static_cast<unsigned>(extent) ? 1u << t
+                                                                                            : 0u;
+    return bits;
+}
+
+template <class T>
+__device__ void source_open(source<T> &from, const sac_conv_problem &p, int first_row, int step)
+{
+    const sac_conv &c = p.conv;
+    int piece = static_cast<int>(threadIdx.x) % PIECES, line = static_cast<int>(threadIdx.x) / PIECES;
+#pragma unroll
+    for (int i = 0; i < T::SHARE; i++) {
+        int row = first_row + line + i * T::LINES;
+        pixel at = pixel_at(p, row);
+        int y = at.y * c.stride[0] - c.pad[0], x = at.x * c.stride[1] - c.pad[1];
+        from.offset[i] = ((at.n * c.height + y) * c.width + x) * c.in_pitch;
+        from.inside[i] = taps_inside(y, c.dilation[0], c.kernel[0], c.height) |
+                         taps_inside(x, c.dilation[1], c.kernel[1], c.width) << 16;
+        if (row >= p.pixels) from.inside[i] = 0;
+    }
+    int depth = step * STEP + piece * 8, tap = depth / c.channels;
+    from.c = depth - tap * c.channels;
+    from.r = tap / c.kernel[1];
+    from.s = tap - from.r * c.kernel[1];
+}
+
+/// Fetches the next step's rows. Beyond the last tap `r` is outside all masks: zeros.
+template <class T>
+__device__ void fetch_rows(uint32_t stage, source<T> &from, const sac_conv &c)
+{
+    int piece = static_cast<int>(threadIdx.x) % PIECES, line = static_cast<int>(threadIdx.x) / PIECES;
+    int tap = (from.r * c.dilation[0] * c.width + from.s * c.dilation[1]) * c.in_pitch + from.c;
+    uint32_t to = stage + line * ROW_BYTES + ((piece ^ (line & 7)) << 4);
+    const __half *in = static_cast<const __half *>(c.in);
+#pragma unroll
+    for (int i = 0; i < T::SHARE; i++) {
+        if (T::ROWS % T::LINES && line + i * T::LINES >= T::ROWS) break;
+        unsigned inside = from.inside[i] >> from.r & from.inside[i] >> (16 + from.s) & 1u;
+        if (from.r >= c.kernel[0]) inside = 0;
+        const __half *at = inside ? in + (from.offset[i] + tap) : in;
+        sac__cp_async<16>(to + i * T::LINES * ROW_BYTES, at, inside ? 16 : 0);
+    }
+    for (from.c += STEP; from.c >= c.channels; from.c -= c.channels)
+        if (++from.s == c.kernel[1]) from.s = 0, from.r++;
+}
+
+/// Fetches the weights of a step: packed as they lie in shared memory, so this is a plain copy.
+template <class T>
+__device__ void fetch_weights(uint32_t stage, const sac_conv &c, int column, int step)
+{
+    int thread = static_cast<int>(threadIdx.x), line = thread / PIECES;
+    uint32_t to = stage + T::ROWS * ROW_BYTES + thread * 16;
+    const char *from = static_cast<const char *>(c.weights) +
+                       (static_cast<int64_t>(step) * c.out_channels + column) * ROW_BYTES;
+#pragma unroll
+    for (int i = 0; i < T::WEIGHTS; i++) {
+        if (T::COLUMNS % T::LINES && line + i * T::LINES >= T::COLUMNS) break;
+        bool inside = column + line + i * T::LINES < c.out_channels;
+        const char *at = inside ? from + thread * 16 + i * T::THREADS * 16 : from;
+        sac__cp_async<16>(to + i * T::THREADS * 16, at, inside ? 16 : 0);
+    }
+}
+
+/// A warp's place in a tile, and its lanes' places in the matrices of ldmatrix.
+struct lane {
+    int m, n, k;             ///< first row, first column, first depth of 16
+    uint32_t row, column;    ///< bytes into a stage
+    uint32_t piece_m, piece_n; ///< swizzled, bytes
+};
+
+template <class T> __device__ lane lane_of()
+{
+    int warp = static_cast<int>(threadIdx.x) / 32, id = static_cast<int>(threadIdx.x) % 32;
+    lane l;
+    l.k = warp / T::WARPS_MN * T::KT;
+    l.m = warp % T::WARPS_MN % T::M * T::WARP_ROWS;
+    l.n = warp % T::WARPS_MN / T::M * T::WARP_COLUMNS;
+    uint32_t swizzle = (static_cast<uint32_t>(id & 7) ^ static_cast<uint32_t>(l.k * 2)) << 4;
+    l.row = static_cast<uint32_t>((l.m + (id & 15)) * ROW_BYTES);
+    l.column = static_cast<uint32_t>((T::ROWS + l.n + (id & 7) + (id >> 4) * 8) * ROW_BYTES);
+    l.piece_m = swizzle ^ static_cast<uint32_t>(id >> 4) << 4;
+    l.piece_n = swizzle ^ static_cast<uint32_t>(id >> 3 & 1) << 4;
+    return l;
+}
+
+template <class T>
+__device__ void multiply(float (&sums)[T::MT][T::NT][4], uint32_t stage, const lane &l)
+{
+#pragma unroll
+    for (int k = 0; k < T::KT; k++) {
+        uint32_t a[T::MT][4], b[T::NT / 2][4];
+#pragma unroll
+        for (int m = 0; m < T::MT; m++)
+            sac__ldmatrix_x4(a[m], stage + l.row + m * 16 * ROW_BYTES + (l.piece_m ^ (k << 5)));
+#pragma unroll
+        for (int n = 0; n < T::NT / 2; n++)
+            sac__ldmatrix_x4(b[n], stage + l.column + n * 16 * ROW_BYTES + (l.piece_n ^ (k << 5)));
+#pragma unroll
+        for (int m = 0; m < T::MT; m++)
+#pragma unroll
+            for (int n = 0; n < T::NT; n++)
+                sac__mma_f16(sums[m][n], a[m], b[n / 2] + n % 2 * 2);
+    }
+}
+
+/// The main loop: steps begin to end-1. Weights do not depend on the layer before, so those of the
+/// first stages are under way before the wait for it.
+template <class T>
+__device__ void accumulate(float (&sums)[T::MT][T::NT][4], uint32_t shared,
+                           const sac_conv_problem &p, const place &at, int begin, int end)
+{
+    source<T> from;
+    source_open(from, p, at.row, begin);
+    lane l = lane_of<T>();
+#pragma unroll
+    for (int k = 0; k < T::STAGES - 1; k++)
+        if (begin + k < end)
+            fetch_weights<T>(shared + k * T::STAGE_BYTES, p.conv, at.column, begin + k);
+    sac__grid_release();
+    sac__grid_wait();
+#pragma unroll
+    for (int k = 0; k < T::STAGES - 1; k++) {
+        if (begin + k < end) fetch_rows<T>(shared + k * T::STAGE_BYTES, from, p.conv);
+        sac__cp_async_commit();
+    }
+    uint32_t read = shared, write = shared + (T::STAGES - 1) * T::STAGE_BYTES;
+    const uint32_t last = shared + (T::STAGES - 1) * T::STAGE_BYTES;
+    for (int step = begin; step < end; step++) {
+        sac__cp_async_wait<T::STAGES - 2>();
+        __syncthreads();
+        if (step + T::STAGES - 1 < end) {
+            fetch_rows<T>(write, from, p.conv);
+            fetch_weights<T>(write, p.conv, at.column, step + T::STAGES - 1);
+        }
+        sac__cp_async_commit();
+        multiply<T>(sums, read, l);
+        write = read;
+        read = read == last ? shared : read + T::STAGE_BYTES;
+    }
+    sac__cp_async_wait<0>();
+    __syncthreads();
+}
+
+/// Sums from the layout of mma into rows in shared memory, one tile for each part of the depth.
+template <class T>
+__device__ void put_sums(float *to, const float (&sums)[T::MT][T::NT][4])
+{
+    lane l = lane_of<T>();
+    int id = static_cast<int>(threadIdx.x) % 32;
+    to += l.k / T::KT * T::SUMS + (l.m + id / 4) * T::WIDTH + l.n + id % 4 * 2;
+#pragma unroll
+    for (int m = 0; m < T::MT; m++)
+#pragma unroll
+        for (int n = 0; n < T::NT; n++) {
+            float *at = to + m * 16 * T::WIDTH + n * 8;
+            *reinterpret_cast<float2 *>(at) = make_float2(sums[m][n][0], sums[m][n][1]);
+            *reinterpret_cast<float2 *>(at + 8 * T::WIDTH) =
+                make_float2(sums[m][n][2], sums[m][n][3]);
+        }
+}
+
+__device__ void add_four(float *sum, float4 x)
+{
+    sum[0] += x.x, sum[1] += x.y, sum[2] += x.z, sum[3] += x.w;
+}
+
+/// 8 sums of a row from all the block's parts of the depth.
+template <class T> __device__ void block_sum(float *sum, const float *from, int row, int column)
+{
+#pragma unroll
+    for (int i = 0; i < 8; i++)
+        sum[i] = 0;
+    from += row * T::WIDTH + column;
+#pragma unroll
+    for (int k = 0; k < T::WARPS_K; k++, from += T::SUMS) {
+        add_four(sum, *reinterpret_cast<const float4 *>(from));
+        add_four(sum + 4, *reinterpret_cast<const float4 *>(from + 4));
+    }
+}
+
+/// The same from all blocks of the cluster.
+template <class T>
+__device__ void cluster_sum(float *sum, uint32_t shared, int ranks, int row, int column)
+{
+#pragma unroll
+    for (int i = 0; i < 8; i++)
+        sum[i] = 0;
+    for (int rank = 0; rank < ranks; rank++) {
+        uint32_t from = sac__mapa(shared, rank) + (row * T::WIDTH + column) * 4;
+#pragma unroll
+        for (int k = 0; k < T::WARPS_K; k++, from += T::SUMS * 4) {
+            add_four(sum, sac__ld_cluster4(from));
+            add_four(sum + 4, sac__ld_cluster4(from + 16));
+        }
+    }
+}
+
+/// Runs work(row, column) for the groups of 8 channels of a tile that exist; `rank` of `ranks`
+/// shares of its rows.
+template <class T, class Work>
+__device__ void for_groups(const sac_conv_problem &p, const place &at, int rank, int ranks, Work work)
+{
+    enum { GROUPS = T::COLUMNS / 8, LINES = T::THREADS / GROUPS };
+    int thread = static_cast<int>(threadIdx.x), column = thread % GROUPS * 8;
+    int rows = p.pixels - at.row < T::ROWS ? p.pixels - at.row : static_cast<int>(T::ROWS);
+    if (at.column + column >= p.conv.out_channels) return;
+    for (int row = thread / GROUPS + rank * LINES; row < rows; row += ranks * LINES)
+        work(row, column);
+}
+
+/// Leaves this block's sums in the workspace; true in the tile's last block to do so, for which all
+/// are there. Counters are zero again afterwards.
+template <class T>
+__device__ bool share_sums(const sac_conv_problem &p, const place &at, int split, float *sums,
+                           float *tile)
+{
+    unsigned *before = reinterpret_cast<unsigned *>(sums);
+    unsigned *counter = static_cast<unsigned *>(p.conv.workspace) + at.tile;
+    for_groups<T>(p, at, 0, 1, [&](int row, int column) {
+        float sum[8];
+        block_sum<T>(sum, sums, row, column);
+        float4 *to = reinterpret_cast<float4 *>(tile + at.rank * T::ROWS * T::COLUMNS +
+                                                row * T::COLUMNS + column);
+        to[0] = make_float4(sum[0], sum[1], sum[2], sum[3]);
+        to[1] = make_float4(sum[4], sum[5], sum[6], sum[7]);
+    });
+    __threadfence();
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        *before = atomicAdd(counter, 1u);
+        if (*before == static_cast<unsigned>(split) - 1) *counter = 0;
+    }
+    __syncthreads();
+    __threadfence();
+    return *before == static_cast<unsigned>(split) - 1;
+}
+
+template <class T>
+__device__ void finish_workspace(const sac_conv_problem &p, const place &at, int split, float *sums)
+{
+    int tiles = (p.pixels + T::ROWS - 1) / T::ROWS * p.columns;
+    int counters = (tiles * 4 + SAC__ALIGN - 1) / SAC__ALIGN * SAC__ALIGN;
+    float *tile = reinterpret_cast<float *>(static_cast<char *>(p.conv.workspace) + counters) +
+                  static_cast<int64_t>(at.tile) * split * T::ROWS * T::COLUMNS;
+    if (!share_sums<T>(p, at, split, sums, tile)) return;
+    for_groups<T>(p, at, 0, 1, [&](int row, int column) {
+        float sum[8] = {};
+        const float *from = tile + row * T::COLUMNS + column;
+        for (int rank = 0; rank < split; rank++, from += T::ROWS * T::COLUMNS) {
+            add_four(sum, __ldcg(reinterpret_cast<const float4 *>(from)));
+            add_four(sum + 4, __ldcg(reinterpret_cast<const float4 *>(from + 4)));
+        }
+        finish(p, at.row + row, at.column + column, sum);
+    });
+}
+
+template <class T>
+__device__ void finish_cluster(const sac_conv_problem &p, const place &at, int split,
+                               uint32_t shared)
+{
+    sac__cluster_sync();
+    for_groups<T>(p, at, at.rank, split, [&](int row, int column) {
+        float sum[8];
+        cluster_sum<T>(sum, shared, split, row, column);
+        finish(p, at.row + row, at.column + column, sum);
+    });
+    sac__cluster_sync(); // nobody ends while others read
+}
+
+template <class T>
+__global__ void __launch_bounds__(T::THREADS)
+    conv_mma(const __grid_constant__ sac_conv_problems problems)
+{
+    SAC__SHARED(float, shared);
+    int split = problems.split;
+    const sac_conv_problem &p = problem_of(problems, static_cast<int>(blockIdx.x));
+    place at = place_of<T::ROWS, T::COLUMNS>(p, split, static_cast<int>(blockIdx.x));
+    float sums[T::MT][T::NT][4] = {};
+    accumulate<T>(sums, sac__shared_address(shared), p, at, p.steps * at.rank / split,
+                  p.steps * (at.rank + 1) / split);
+    put_sums<T>(shared, sums);
+    __syncthreads();
+    if (split > 1 && problems.cluster)
+        finish_cluster<T>(p, at, split, sac__shared_address(shared));
+    else if (split > 1)
+        finish_workspace<T>(p, at, split, shared);
+    else
+        for_groups<T>(p, at, 0, 1, [&](int row, int column) {
+            float sum[8];
+            block_sum<T>(sum, shared, row, column);
+            finish(p, at.row + row, at.column + column, sum);
+        });
+}
+
+typedef void conv_kernel(const sac_conv_problems);
+
+conv_kernel *const kernels[] = {
+#define KERNEL(rows, columns, m, n, k, stages) conv_mma<tile<rows, columns, m, n, k, stages>>,
+    SAC__CONV_MMA_TILES(KERNEL)
+#undef KERNEL
+};
+
+} // namespace
+
+extern "C" int sac__conv_mma_launch(const struct sac_conv_kernel *self, const struct sac_conv *convs,
+                                    int count, const struct sac_conv_launch *how)
+{
+    sac_conv_problems problems;
+    int blocks = sac__conv_problems_fill(&problems, self, convs, count, how->split);
+    problems.cluster = self->variant & 1;
+    sac_launch launch = {};
+    launch.grid = dim3(static_cast<unsigned>(blocks));
+    launch.block = dim3(static_cast<unsigned>(sac__conv_mma_threads(self)));
+    launch.stream = how->stream;
+    launch.shared = static_cast<size_t>(sac__conv_mma_shared(self));
+    launch.cluster = problems.cluster ? static_cast<unsigned>(how->split) : 0;
+    launch.overlap = how->overlap != 0;
+    return sac__launch(self->name, launch, kernels[self->variant / 2], problems);
+}

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef SAC_TESTS_CUDA_BENCH_CONV_H
+#define SAC_TESTS_CUDA_BENCH_CONV_H
+
+/// check_conv --bench MODEL.onnx N H W [CANDIDATES [all]]: times the first CANDIDATES choices of
+/// every distinct convolution of a plan, and prints the best of each (`all`: all of each) and sums.
+int bench_conv(int argc, char **argv);
+
+#endif

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every convolution kernel against reference_conv.c: random layers with everything that a plan can
+// ask for, alone and several in one launch.
+//   check_conv [SEED [CASES]]   random layers
+//   check_conv --shapes         every convolution of yolov5 n to x at 640 and 1280, against the
+//                               plain kernel (for a GPU)
+//   check_conv --bench …        see bench_conv.c
+// Allowed is a normalised mean square error of 2e-7 in fp16, where rounding the result alone makes
+// about 4e-8, and 1e-12 in fp32.
+#include "bench_conv.h"
+#include "conv_case.h"
+#include "conv_shapes.h"
+
+#include "check/check.h"
+
+static const double allowed[] = {0, 0, 2e-7, 0, 1e-12};
+
+#ifdef SAC_EMULATED
+enum { CASES = 40, SCALE = 100, TRIED = 5, LARGE = 3 };
+#else
+enum { CASES = 400, SCALE = 600, TRIED = SAC__CONV_CANDIDATES, LARGE = 12 };
+#endif
+
+static void check_call(int error, const char *what)
+{
+    CHECK(!error, "%s: %s", what, sac_error_message());
+    cudaError_t status = cudaDeviceSynchronize();
+    CHECK(status == cudaSuccess, "%s: %s", what, cudaGetErrorString(status));
+}
+
+static const char *describe(const struct sac_conv_choice *choice, const struct conv_shape *shape,
+                            int element_size)
+{
+    static char text[256];
+    snprintf(text, sizeof text, "%s split %d fp%d, %s", choice->kernel->name, choice->split,
+             element_size * 8, conv_shape_text(shape));
+    return text;
+}
+
+static void compare(const struct conv_twin *t, const float *expected, const char *what)
+{
+    float *found = conv_twin_read(t);
+    double error = conv_case_error(t->of, expected, found, what);
+    CHECK(error <= allowed[t->element_size], "%s: error %g", what, error);
+    free(found);
+}
+
+/// Twice: the second run finds the counters as the first one left them, and must give the same.
+static void check_choice(struct conv_twin *t, const struct sac_conv_choice *choice,
+                         const float *expected, const char *what)
+{
+    struct sac_conv_launch how = {choice->split, check_int(0, 1), NULL};
+    conv_twin_ready(t, choice);
+    check_call(choice->kernel->launch(choice->kernel, &t->conv, 1, &how), what);
+    float *first = conv_twin_read(t);
+    compare(t, expected, what);
+    check_call(choice->kernel->launch(choice->kernel, &t->conv, 1, &how), what);
+    float *second = conv_twin_read(t);
+    CHECK(!memcmp(first, second, t->of->elements * sizeof *first), "%s: not the same again", what);
+    free(first);
+    free(second);
+}
+
+/// Some of the usable kernels, the plain one among them only by chance.
+static int check_shape(const struct conv_shape *shape, int element_size, int tried)
+{
+    struct sac_conv_choice choices[SAC__CONV_CANDIDATES];
+    struct sac_conv_device device = conv_device();
+    struct conv_case c;
+    struct conv_twin t;
+    conv_case_open(&c, shape, 1);
+    conv_twin_open(&t, &c, element_size);
+    int count = sac__conv_candidates(&t.conv, &device, choices);
+    CHECK(count > 0, "no kernel for %s", conv_shape_text(shape));
+    int all = count <= tried;
+    for (int k = 0; k < (all ? count : tried); k++) {
+        const struct sac_conv_choice *choice = &choices[all ? k : check_int(0, count - 1)];
+        check_choice(&t, choice, c.reference, describe(choice, shape, element_size));
+    }
+    conv_twin_close(&t);
+    conv_case_close(&c);
+    return all ? count : tried;
+}
+
+/// Layers of any shapes in one launch.
+static void check_group(void)
+{
+    struct sac_conv_choice choices[SAC__CONV_CANDIDATES];
+    struct sac_conv_device device = conv_device();
+    struct conv_case c[SAC__CONV_GROUP];
+    struct conv_twin t[SAC__CONV_GROUP];
+    struct sac_conv convs[SAC__CONV_GROUP];
+    int wanted = check_int(2, SAC__CONV_GROUP), count = 0;
+    const struct sac_conv_choice *choice = NULL;
+    while (count < wanted) {
+        struct conv_shape shape = conv_shape_random(SCALE);
+        conv_case_open(&c[count], &shape, 1);
+        conv_twin_open(&t[count], &c[count], 2);
+        if (!choice) {
+            choice = &choices[check_int(0, sac__conv_candidates(&t->conv, &device, choices) - 1)];
+            wanted = choice->kernel->group < wanted ? choice->kernel->group : wanted;
+        }
+        if (choice->kernel->usable(choice->kernel, &t[count].conv, &device, choice->split)) {
+            conv_twin_ready(&t[count], choice);
+            convs[count] = t[count].conv;
+            count++;
+        } else {
+            conv_twin_close(&t[count]);
+            conv_case_close(&c[count]);
+        }
+    }
+    struct sac_conv_launch how = {choice->split, 1, NULL};
+    check_call(choice->kernel->launch(choice->kernel, convs, count, &how), choice->kernel->name);
+    for (int k = 0; k < count; k++) {
+        compare(&t[k], c[k].reference, choice->kernel->name);
+        conv_twin_close(&t[k]);
+        conv_case_close(&c[k]);
+    }
+}
+
+static void run_choice(struct conv_twin *t, const struct sac_conv_choice *choice, const char *what)
+{
+    struct sac_conv_launch how = {choice->split, check_int(0, 1), NULL};
+    conv_twin_ready(t, choice);
+    check_call(choice->kernel->launch(choice->kernel, &t->conv, 1, &how), what);
+}
+
+/// Full-size layers have no time for the reference: the plain kernel, which the random layers check,
+/// stands in.
+static void check_large(const struct conv_shape *shape)
+{
+    struct sac_conv_choice choices[SAC__CONV_CANDIDATES];
+    struct sac_conv_device device = conv_device();
+    struct conv_case c;
+    struct conv_twin t;
+    conv_case_open(&c, shape, 0);
+    conv_twin_open(&t, &c, 2);
+    int count = sac__conv_candidates(&t.conv, &device, choices), plain = 0;
+    while (strcmp(choices[plain].kernel->name, "plain"))
+        plain++;
+    run_choice(&t, &choices[plain], describe(&choices[plain], shape, 2));
+    float *expected = conv_twin_read(&t);
+    for (int k = 0; k < count && k < LARGE; k++) {
+        const char *what = describe(&choices[k], shape, 2);
+        run_choice(&t, &choices[k], what);
+        compare(&t, expected, what);
+    }
+    free(expected);
+    conv_twin_close(&t);
+    conv_case_close(&c);
+}
+
+static int check_shapes(void)
+{
+    struct conv_shape shape;
+    int there, checked = 0;
+    for (int k = 0; (there = conv_shape_yolov5(k, check_int(0, 1) ? 1 : 3, &shape)) >= 0; k++) {
+        if (!there) continue;
+        check_large(&shape);
+        checked++;
+    }
+    printf("%d shapes\n", checked);
+    return 0;
+}
+
+static void check_layers(int cases)
+{
+    int runs = 0;
+    for (int k = 0; k < cases; k++) {
+        struct conv_shape shape = conv_shape_random(SCALE);
+        runs += check_shape(&shape, 2, TRIED);
+        if (k % 4 == 0) runs += check_shape(&shape, 4, TRIED);
+        if (k % 4 == 1) check_group();
+    }
+    printf("%d layers, %d runs\n", cases, runs);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && !strcmp(argv[1], "--bench")) return bench_conv(argc - 2, argv + 2);
+    check_seed(argc > 1 && argv[1][0] != '-' ? argv[1] : NULL);
+    conv_case_seed(check_state);
+    if (argc > 1 && !strcmp(argv[1], "--shapes")) return check_shapes();
+    check_layers(argc > 2 ? atoi(argv[2]) : CASES);
+    return 0;
+}

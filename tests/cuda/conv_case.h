@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// One convolution layer with data, as a plan would hold it, and its twin on the device.
+#ifndef SAC_TESTS_CUDA_CONV_CASE_H
+#define SAC_TESTS_CUDA_CONV_CASE_H
+
+#include "backend/cuda/kernels/conv.h"
+
+enum { CASE_BUFFERS = 3 + SAC__PARTS };
+
+/// What a layer is; the rest of a case is made from it and from random numbers.
+struct conv_shape {
+    int n, height, width, channels;
+    int out_height, out_width, outs[SAC__PARTS], parts;
+    int kernel[2], stride[2], dilation[2], pad[2];
+    enum sac__act act;
+    int residual, coarse;
+    int loose; ///< views in wider buffers, shared buffers, channels that end in the midst of 8
+};
+
+struct conv_case {
+    struct sac_plan plan; ///< of floats; its arena holds `elements`
+    struct sac_layer layer;
+    struct sac_buffer buffers[CASE_BUFFERS];
+    size_t elements;
+    float *arena;     ///< before the layer ran; values are halves' values
+    float *reference; ///< after it ran
+    uint8_t *role;    ///< of an element: 0 must stay, 1 result, 2 padding: anything finite
+};
+
+/// A twin on the device, in fp16 (element_size 2) or fp32.
+struct conv_twin {
+    struct sac_conv conv;
+    void *arena, *weights[SAC__CONV_PACKINGS], *bias, *workspace;
+    size_t workspace_bytes;
+    const struct conv_case *of;
+    int element_size;
+};
+
+/// Of the numbers that cases are made from.
+void conv_case_seed(uint64_t seed);
+
+/// Any layer that a plan can hold, of about `scale` output pixels and channels.
+struct conv_shape conv_shape_random(int scale);
+
+/// Makes data; runs the reference where `with_reference`. Ends the program without memory.
+void conv_case_open(struct conv_case *c, const struct conv_shape *shape, int with_reference);
+void conv_case_close(struct conv_case *c);
+
+void conv_twin_open(struct conv_twin *t, const struct conv_case *c, int element_size);
+void conv_twin_close(struct conv_twin *t);
+
+/// Sets the arena back, results poisoned with NaN, and readies the twin for a kernel.
+void conv_twin_ready(struct conv_twin *t, const struct sac_conv_choice *choice);
+
+/// The arena as floats; free() it.
+float *conv_twin_read(const struct conv_twin *t);
+
+/// Normalised mean square error of the results against `expected`; ends the program, saying `what`,
+/// when an element that must stay has changed or one that must be finite is not.
+double conv_case_error(const struct conv_case *c, const float *expected, const float *found,
+                       const char *what);
+
+/// "20x20x512 3x3/1 -> 20x20x256" into a static buffer.
+const char *conv_shape_text(const struct conv_shape *shape);
+
+/// The device; SAC_EMULATED: one that can do everything.
+struct sac_conv_device conv_device(void);
+
+#endif
