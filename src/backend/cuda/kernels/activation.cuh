@@ -31,4 +31,22 @@ __device__ static inline float sac__device_activate(int act, float alpha, float 
     }
 }
 
+/// The same for several values, which lie in registers: one branch for all of them, so that their
+/// latencies overlap.
+template <bool EXACT, int COUNT>
+__device__ static inline void sac__device_activate_all(int act, float alpha, float *x)
+{
+#define SAC__EACH(kind)                                                                            \
+    if (act == SAC__ACT_##kind) {                                                                  \
+        _Pragma("unroll") for (int i = 0; i < COUNT; i++) x[i] =                                   \
+            sac__device_activate<EXACT>(SAC__ACT_##kind, alpha, x[i]);                             \
+        return;                                                                                    \
+    }
+    SAC__EACH(SILU)
+    SAC__EACH(RELU)
+    SAC__EACH(LEAKY)
+    SAC__EACH(SIGMOID)
+#undef SAC__EACH
+}
+
 #endif
