@@ -21,6 +21,7 @@ struct known {
 };
 
 static const struct known known[] = {
+    {"cuda", "cuda", 1},
     {"openvino", "cpu", 0},
 };
 enum { KNOWN = sizeof known / sizeof *known };
@@ -106,8 +107,17 @@ static int serves(const struct known *candidate, const char *device)
     return device[length] == 0 || (candidate->numbered && device[length] == ':');
 }
 
+// Where the choice is free, a backend of numbered devices is taken only when one can be used.
+static int is_usable(const struct sac_backend *backend, size_t i)
+{
+    sac_device device;
+    if (!known[i].numbered) return 1;
+    return backend->devices(&device, 1) > 0 && device.available;
+}
+
 int sac__backend_find(const struct sac_backend **backend_out, const sac_engine_options *options)
 {
+    const int free_choice = is_auto(options->backend) && is_auto(options->device);
     int name_known = is_auto(options->backend), error = 0, tried = 0;
     for (size_t i = 0; i < KNOWN; i++) {
         if (!is_auto(options->backend)) {
@@ -117,13 +127,14 @@ int sac__backend_find(const struct sac_backend **backend_out, const sac_engine_o
         if (!serves(&known[i], options->device)) continue;
         tried = 1;
         error = get(backend_out, i);
-        if (!error) return 0;
+        if (!error && (!free_choice || is_usable(*backend_out, i))) return 0;
     }
     if (!name_known)
-        return sac__fail(SAC_EINVAL, "unknown backend '%s'; this version has: openvino",
+        return sac__fail(SAC_EINVAL, "unknown backend '%s'; this version has: cuda, openvino",
                          options->backend);
     if (tried) return error;
-    return sac__fail(SAC_EDEVICE, "no backend of this version runs on device '%s'; it has: cpu",
+    return sac__fail(SAC_EDEVICE, "no backend of this version runs on device '%s'; it has: cpu, "
+                                      "cuda, cuda:N",
                      options->device);
 }
 

@@ -108,6 +108,7 @@ struct sac_graph {
     int input;    ///< tensor: the picture (N,3,H,W)
     int *outputs; ///< tensors
     int output_count;
+    int input_type, output_type; ///< ONNX element types, of the first output; 0: not said
     int64_t opset;
     int64_t fold_limit; ///< most elements that a folded tensor may have
     void *proto;        ///< Onnx__ModelProto

@@ -35,13 +35,18 @@ static int import_initializers(struct importer *in)
     return 0;
 }
 
+/// The declared type, if it is a tensor's.
+static const Onnx__TypeProto__Tensor *declared_type(const Onnx__ValueInfoProto *info)
+{
+    return info->type && info->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE
+               ? info->type->tensor_type
+               : NULL;
+}
+
 /// Extents of a declared input; 0 where the file leaves one open.
 static int declared_shape(const Onnx__ValueInfoProto *info, int64_t shape[4])
 {
-    const Onnx__TypeProto__Tensor *type =
-        info->type && info->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE
-            ? info->type->tensor_type
-            : NULL;
+    const Onnx__TypeProto__Tensor *type = declared_type(info);
     if (!type || !type->shape || type->shape->n_dim != 4)
         return sac__fail(SAC_EMODEL, "input %s: not a picture (N,3,H,W)", info->name);
     for (int axis = 0; axis < 4; axis++) {
@@ -84,6 +89,7 @@ static int import_input(struct importer *in, const int64_t wanted[4])
         if (error) return error;
         in->graph->input = sac__tensor_add(in->graph, info->name);
         if (in->graph->input < 0) return sac__fail(SAC_ENOMEM, "out of memory for the input");
+        in->graph->input_type = declared_type(info)->elem_type;
         error = sac__tensor_shape(in->graph, in->graph->input, 4, shape);
         if (error) return error;
     }
@@ -147,6 +153,8 @@ static int import_outputs(struct importer *in)
         const char *name = in->source->output[k]->name;
         int tensor = name ? find(graph, name) : SAC__NONE;
         if (tensor < 0) return sac__fail(SAC_EMODEL, "nothing makes output %s", name ? name : "");
+        const Onnx__TypeProto__Tensor *type = declared_type(in->source->output[k]);
+        if (k == 0 && type) graph->output_type = type->elem_type;
         graph->outputs[graph->output_count++] = tensor;
     }
     return graph->output_count ? 0 : sac__fail(SAC_EMODEL, "the network has no output");

@@ -30,6 +30,9 @@ static int build(struct sac_graph *graph, struct sac_plan *plan)
 {
     struct sac_place *places = NULL;
     int picture = graph->input;
+    plan->input_type = graph->input_type;
+    plan->output_type = graph->output_type;
+    plan->output_count = graph->output_count;
     int error = sac__graph_fold(graph);
     if (!error) error = sac__pass_head(graph, &plan->head);
     if (error) return error;

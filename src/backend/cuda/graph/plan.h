@@ -69,6 +69,8 @@ struct sac_plan {
     struct sac_buffer *buffers;
     int layer_count, buffer_count;
     int64_t input_shape[4]; ///< N, 3, H, W
+    int input_type, output_type; ///< ONNX element types in the file, of the first output; 0: not said
+    int output_count;            ///< of the file
     /// N,H,W,3 with pitch 8; or, where `folded`, N,H/2,W/2,16: channel (2·(y&1)+(x&1))·4+c, c<3,
     /// and zeros in every fourth.
     struct sac_view input;
