@@ -98,7 +98,7 @@ int sac__gpu_facts(struct sac_gpu_facts *facts_out, int ordinal)
     int error = SAC__CUDA(cudaGetDeviceProperties, &properties, ordinal);
     if (!error) error = SAC__CUDA(cudaDriverGetVersion, &facts_out->driver);
     if (error) return error;
-    snprintf(facts_out->name, sizeof facts_out->name, "%s", properties.name);
+    snprintf(facts_out->name, sizeof facts_out->name, "%.127s", properties.name);
     facts_out->major = properties.major;
     facts_out->minor = properties.minor;
     facts_out->memory = properties.totalGlobalMem;

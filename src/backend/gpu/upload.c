@@ -17,10 +17,9 @@ static int planes_of(struct plane planes[2], const sac_image *image)
 {
     static const size_t bytes[] = {3, 3, 4, 4, 1, 1};
     const size_t width = (size_t)image->width, height = (size_t)image->height;
-    planes[0] = (struct plane){image->data, image->stride, width * bytes[image->format], height};
-    if (image->format != SAC_NV12) return 1;
     planes[1] = (struct plane){image->chroma, image->chroma_stride, width, height / 2};
-    return 2;
+    planes[0] = (struct plane){image->data, image->stride, width * bytes[image->format], height};
+    return image->format == SAC_NV12 ? 2 : 1;
 }
 
 static size_t align_up(size_t bytes)
