@@ -15,6 +15,40 @@ static const struct {
     [SAC__LAYER_COPY] = {"copy", sac__pixelwise_launch},
 };
 
+static struct sac_map map_of(const struct sac_plan *plan, const struct sac_view *view, void *arena)
+{
+    if (view->buffer < 0) return (struct sac_map){0};
+    const struct sac_buffer *b = &plan->buffers[view->buffer];
+    return (struct sac_map){(char *)arena + b->offset + (size_t)view->channel * plan->element_size,
+                            (int)b->n,
+                            (int)b->height,
+                            (int)b->width,
+                            (int)view->channels,
+                            (int)b->pitch};
+}
+
+void sac__task_describe(struct sac_task *task_out, const struct sac_plan *plan,
+                        const struct sac_layer *layer, void *arena)
+{
+    *task_out = (struct sac_task){.kind = layer->kind,
+                                  .half = plan->element_size == 2,
+                                  .in = map_of(plan, &layer->in, arena),
+                                  .residual = map_of(plan, &layer->residual, arena),
+                                  .out_count = layer->out_count,
+                                  .channels = (int)layer->out[0].channels,
+                                  .window = layer->window,
+                                  .act = layer->act,
+                                  .alpha = layer->alpha,
+                                  .heads = layer->heads,
+                                  .key = layer->key,
+                                  .value = layer->value,
+                                  .scale = layer->scale};
+    for (int k = 0; k < layer->out_count; k++) {
+        task_out->out[k] = map_of(plan, &layer->out[k], arena);
+        task_out->out[k].channels = (int)sac__view_width(plan, &layer->out[k]);
+    }
+}
+
 int sac__task_launch(const struct sac_task *task, cudaStream_t stream)
 {
     if (!kinds[task->kind].launch)

@@ -37,6 +37,11 @@ struct sac_task {
     int processors; ///< of the GPU
 };
 
+/// A layer of a plan whose arena is at `arena`, any kind but CONV; weights, bias and processors are
+/// left zero.
+void sac__task_describe(struct sac_task *task_out, const struct sac_plan *plan,
+                        const struct sac_layer *layer, void *arena);
+
 /// Launches a layer on the stream, with programmatic dependent launch. Errors: SAC_EDEVICE.
 int sac__task_launch(const struct sac_task *task, cudaStream_t stream);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A plan made ready on one GPU: weights packed and uploaded, kernels chosen. It does not change after
-// sac__program_open, so all contexts share it, each with an arena and a stream of its own.
+// sac__program_open, so all contexts share it, each with an arena and a stream of its own. All calls
+// are made with the device's context current.
 #ifndef SAC_CUDA_PROGRAM_H
 #define SAC_CUDA_PROGRAM_H
 
@@ -30,6 +31,7 @@ struct sac_program_options {
 struct sac_program_layer {
     const char *kernel; ///< static
     int split;          ///< blocks that share one sum; 1: none
+    int launch;         ///< number of the launch that runs it; layers may share one
     double us;          ///< of the kernel alone as the tuner or sac__program_measure saw it; 0: not
 };
 

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// A program from the inside.
+#ifndef SAC_CUDA_RUN_INTERNAL_H
+#define SAC_CUDA_RUN_INTERNAL_H
+
+#include "program.h"
+
+#include "backend/cuda/kernels/conv.h"
+#include "backend/cuda/kernels/layers.h"
+#include "backend/gpu/gpu.h"
+
+/// What runs as one launch: convolutions that do not depend on each other, or one other layer.
+struct unit {
+    int layers[SAC__CONV_GROUP], count;
+    struct sac_conv_choice choice; ///< kernel NULL: not convolutions
+    double us;                     ///< measured; 0: not
+};
+
+/// Where what belongs to a layer lies.
+struct bound {
+    size_t weights, bias; ///< in sac_program.weights
+    size_t workspace;     ///< in an arena
+};
+
+struct sac_program {
+    const struct sac_plan *plan;
+    int device;
+    struct sac_conv_device facts;
+    struct unit *units; ///< in running order
+    int unit_count;
+    struct bound *bound;              ///< a layer each
+    struct sac_program_layer *layers; ///< a layer each
+    char *weights;                    ///< on the device
+    size_t weight_bytes, arena_bytes;
+};
+
+/// What is known of one group of convolutions, by the text that describes it.
+struct known {
+    char *key;
+    struct sac_conv_choice choice;
+    double us;
+};
+struct knowledge {
+    struct known *at;
+    int count, capacity;
+    int fresh; ///< entries that are not on disk
+};
+
+/// The entry of a key, or NULL.
+const struct known *sac__known_find(const struct knowledge *knowledge, const char *key);
+
+/// Adds an entry; copies the key. Errors: SAC_ENOMEM.
+int sac__known_add(struct knowledge *knowledge, const char *key, struct sac_conv_choice choice,
+                   double us);
+void sac__known_free(struct knowledge *knowledge);
+
+/// Reads what earlier runs measured for this model, GPU and version, and writes what is fresh.
+/// Failures are for the log only.
+void sac__known_load(struct knowledge *knowledge, const struct sac_program *program,
+                     const struct sac_program_options *options);
+void sac__known_store(const struct knowledge *knowledge, const struct sac_program *program,
+                      const struct sac_program_options *options);
+
+/// Fills program->units with the fastest way known or measured now.
+int sac__program_choose(struct sac_program *program, const struct sac_program_options *options);
+
+/// Launches one unit.
+int sac__unit_launch(const struct sac_program *program, const struct unit *unit, void *arena,
+                     cudaStream_t stream);
+
+/// How much of a unit's time layer k of it is taken to need: by FLOP.
+double sac__unit_share(const struct sac_program *program, const struct unit *unit, int k);
+
+/// Times ways to run convolutions on memory of its own.
+struct tuner;
+int sac__tuner_open(struct tuner **tuner_out, const struct sac_program *program, double seconds);
+void sac__tuner_close(struct tuner **tuner);
+
+/// Measures all ways to run `layers` in one launch. Writes the fastest and its time in µs; zero
+/// where time ran out, and then *choice_out is the one expected fastest; kernel NULL where there is
+/// none. `share`: of the time left, how much may be spent.
+int sac__tuner_measure(struct tuner *tuner, const int *layers, int count, double share,
+                       struct sac_conv_choice *choice_out, double *us_out);
+
+/// Every choice that can run all of `convs` in one launch, expected fastest first.
+int sac__choices_list(const struct sac_conv *convs, int count,
+                      const struct sac_conv_device *device, struct sac_conv_choice *choices);
+
+/// Times what `launch` enqueues: `repeat` calls in one CUDA graph, the best of `runs` runs; µs a
+/// call. Stops after a run slower than `give_up` (0: never). Errors: SAC_EBACKEND and launch's own.
+struct timing {
+    int (*launch)(void *user, int turn, cudaStream_t stream);
+    void *user;
+    int repeat, runs;
+    double give_up;
+    cudaStream_t stream;
+};
+int sac__timing_run(const struct timing *timing, double *us_out);
+
+#endif

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opens, runs and closes a program. An arena is the plan's own, and behind it the workspace of each
+// convolution that wants some.
+#include "internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ops/math/half.h"
+
+static size_t up(size_t bytes)
+{
+    return (bytes + SAC__ALIGN - 1) / SAC__ALIGN * SAC__ALIGN;
+}
+
+static const struct sac_layer *layer_of(const struct sac_program *program, int index)
+{
+    return &program->plan->layers[index];
+}
+
+static void describe(const struct sac_program *program, int index, void *arena,
+                     struct sac_conv *conv_out)
+{
+    const struct bound *bound = &program->bound[index];
+    sac__conv_describe(conv_out, program->plan, layer_of(program, index), arena);
+    conv_out->weights = program->weights + bound->weights;
+    conv_out->bias = (const float *)(const void *)(program->weights + bound->bias);
+    conv_out->workspace = (char *)arena + bound->workspace;
+}
+
+static int launch_task(const struct sac_program *program, int index, void *arena,
+                       cudaStream_t stream)
+{
+    struct sac_task task;
+    sac__task_describe(&task, program->plan, layer_of(program, index), arena);
+    task.processors = program->facts.processors;
+    task.weights = program->weights + program->bound[index].weights;
+    task.bias = (const float *)(const void *)(program->weights + program->bound[index].bias);
+    return sac__task_launch(&task, stream);
+}
+
+int sac__unit_launch(const struct sac_program *program, const struct unit *unit, void *arena,
+                     cudaStream_t stream)
+{
+    struct sac_conv convs[SAC__CONV_GROUP];
+    const struct sac_conv_kernel *kernel = unit->choice.kernel;
+    const struct sac_conv_launch how = {unit->choice.split, 1, stream};
+    if (!kernel) return launch_task(program, unit->layers[0], arena, stream);
+    for (int k = 0; k < unit->count; k++)
+        describe(program, unit->layers[k], arena, &convs[k]);
+    return kernel->launch(kernel, convs, unit->count, &how);
+}
+
+int sac__program_enqueue(const struct sac_program *program, void *arena, cudaStream_t stream)
+{
+    for (int k = 0; k < program->unit_count; k++) {
+        int error = sac__unit_launch(program, &program->units[k], arena, stream);
+        if (error) return error;
+    }
+    return 0;
+}
+
+/// Bytes of a layer's weights as its kernel wants them; 0: it has none.
+static size_t packed_bytes(const struct sac_program *program, const struct unit *unit, int index)
+{
+    const struct sac_layer *layer = layer_of(program, index);
+    struct sac_conv conv;
+    if (layer->kind == SAC__LAYER_DEPTHWISE)
+        return (layer->bias - layer->weights) * program->plan->element_size;
+    if (!unit->choice.kernel) return 0;
+    sac__conv_describe(&conv, program->plan, layer, NULL);
+    return sac__conv_packed_bytes(&conv, unit->choice.kernel->packing);
+}
+
+static void place_layer(struct sac_program *program, const struct unit *unit, int index)
+{
+    const struct sac_layer *layer = layer_of(program, index);
+    const struct sac_conv_kernel *kernel = unit->choice.kernel;
+    struct bound *bound = &program->bound[index];
+    size_t bytes = packed_bytes(program, unit, index);
+    if (!bytes) return;
+    bound->weights = program->weight_bytes;
+    bound->bias = bound->weights + up(bytes);
+    program->weight_bytes =
+        bound->bias + up((size_t)sac__group_up(layer->out_channels) * sizeof(float));
+    if (!kernel) return;
+    struct sac_conv conv;
+    sac__conv_describe(&conv, program->plan, layer, NULL);
+    bound->workspace = program->arena_bytes;
+    program->arena_bytes += up(kernel->workspace(kernel, &conv, unit->choice.split));
+}
+
+/// Finds a place for all that layers own, on the device and in arenas.
+static void place_all(struct sac_program *program)
+{
+    program->arena_bytes = up(program->plan->arena_bytes);
+    for (int k = 0; k < program->unit_count; k++)
+        for (int i = 0; i < program->units[k].count; i++)
+            place_layer(program, &program->units[k], program->units[k].layers[i]);
+}
+
+static void pack_layer(const struct sac_program *program, const struct unit *unit, int index,
+                       char *host)
+{
+    const struct sac_layer *layer = layer_of(program, index);
+    const struct bound *bound = &program->bound[index];
+    const float *weights = program->plan->weights + layer->weights;
+    size_t count = layer->bias - layer->weights;
+    if (!packed_bytes(program, unit, index)) return;
+    memcpy(host + bound->bias, program->plan->weights + layer->bias,
+           (size_t)sac__group_up(layer->out_channels) * sizeof(float));
+    if (unit->choice.kernel) {
+        struct sac_conv conv;
+        sac__conv_describe(&conv, program->plan, layer, NULL);
+        sac__conv_pack(host + bound->weights, &conv, unit->choice.kernel->packing, weights);
+    } else if (program->plan->element_size == sizeof(float)) {
+        memcpy(host + bound->weights, weights, count * sizeof *weights);
+    } else {
+        for (size_t i = 0; i < count; i++)
+            ((uint16_t *)(void *)(host + bound->weights))[i] = sac__float_half(weights[i]);
+    }
+}
+
+static int upload(struct sac_program *program)
+{
+    size_t bytes = program->weight_bytes ? program->weight_bytes : 1;
+    cudaStream_t stream = NULL;
+    char *host = calloc(1, bytes);
+    if (!host) return sac__fail(SAC_ENOMEM, "out of memory for packed weights");
+    for (int k = 0; k < program->unit_count; k++)
+        for (int i = 0; i < program->units[k].count; i++)
+            pack_layer(program, &program->units[k], program->units[k].layers[i], host);
+    int error = sac__gpu_check(cudaMalloc((void **)&program->weights, bytes), "cudaMalloc", bytes);
+    // A stream of its own: the default one would wait for, and hold up, what others do.
+    if (!error) error = SAC__CUDA(cudaStreamCreateWithFlags, &stream, cudaStreamNonBlocking);
+    if (!error)
+        error = SAC__CUDA(cudaMemcpyAsync, program->weights, host, bytes, cudaMemcpyHostToDevice,
+                          stream);
+    if (!error) error = SAC__CUDA(cudaStreamSynchronize, stream);
+    if (stream) cudaStreamDestroy(stream);
+    free(host);
+    return error;
+}
+
+static int read_device(struct sac_program *program)
+{
+    int major = 0, minor = 0, device = program->device;
+    int error = SAC__CUDA(cudaDeviceGetAttribute, &major, cudaDevAttrComputeCapabilityMajor, device);
+    if (!error)
+        error = SAC__CUDA(cudaDeviceGetAttribute, &minor, cudaDevAttrComputeCapabilityMinor, device);
+    if (!error)
+        error = SAC__CUDA(cudaDeviceGetAttribute, &program->facts.processors,
+                          cudaDevAttrMultiProcessorCount, device);
+    if (!error)
+        error = SAC__CUDA(cudaDeviceGetAttribute, &program->facts.shared,
+                          cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+    program->facts.capability = 10 * major + minor;
+    return error;
+}
+
+double sac__unit_share(const struct sac_program *program, const struct unit *unit, int k)
+{
+    double flop = 0;
+    for (int i = 0; i < unit->count; i++)
+        flop += layer_of(program, unit->layers[i])->flop;
+    return flop > 0 ? layer_of(program, unit->layers[k])->flop / flop : 1.0 / unit->count;
+}
+
+static void report_unit(struct sac_program *program, const struct unit *unit)
+{
+    const struct sac_conv_kernel *kernel = unit->choice.kernel;
+    for (int k = 0; k < unit->count; k++) {
+        struct sac_task task;
+        sac__task_describe(&task, program->plan, layer_of(program, unit->layers[k]), NULL);
+        program->layers[unit->layers[k]] = (struct sac_program_layer){
+            .kernel = kernel ? kernel->name : sac__task_kernel(&task),
+            .split = kernel ? unit->choice.split : 1,
+            .launch = (int)(unit - program->units),
+            .us = unit->us * sac__unit_share(program, unit, k)};
+    }
+}
+
+static int build(struct sac_program *program, const struct sac_program_options *options)
+{
+    size_t count = (size_t)program->plan->layer_count + 1;
+    program->units = calloc(count, sizeof *program->units);
+    program->bound = calloc(count, sizeof *program->bound);
+    program->layers = calloc(count, sizeof *program->layers);
+    if (!program->units || !program->bound || !program->layers)
+        return sac__fail(SAC_ENOMEM, "out of memory for a program");
+    int error = read_device(program);
+    if (!error) error = sac__program_choose(program, options);
+    if (error) return error;
+    for (int k = 0; k < program->unit_count; k++)
+        report_unit(program, &program->units[k]);
+    place_all(program);
+    return upload(program);
+}
+
+int sac__program_open(struct sac_program **program_out, const struct sac_plan *plan,
+                      const struct sac_program_options *options)
+{
+    struct sac_program *program = calloc(1, sizeof *program);
+    *program_out = NULL;
+    if (!program) return sac__fail(SAC_ENOMEM, "out of memory for a program");
+    program->plan = plan;
+    program->device = options->device;
+    int error = build(program, options);
+    if (error) sac__program_close(&program);
+    *program_out = program;
+    return error;
+}
+
+void sac__program_close(struct sac_program **program)
+{
+    struct sac_program *p = *program;
+    if (!p) return;
+    if (p->weights) cudaFree(p->weights);
+    free(p->units);
+    free(p->bound);
+    free(p->layers);
+    free(p);
+    *program = NULL;
+}
+
+size_t sac__program_arena_bytes(const struct sac_program *program)
+{
+    return program->arena_bytes;
+}
+
+int sac__program_arena_init(const struct sac_program *program, void *arena, cudaStream_t stream)
+{
+    size_t own = up(program->plan->arena_bytes);
+    if (program->arena_bytes == own) return 0;
+    return SAC__CUDA(cudaMemsetAsync, (char *)arena + own, 0, program->arena_bytes - own, stream);
+}
+
+const struct sac_program_layer *sac__program_layers(const struct sac_program *program)
+{
+    return program->layers;
+}
+
+size_t sac__program_bytes(const struct sac_program *program)
+{
+    return program->weight_bytes;
+}

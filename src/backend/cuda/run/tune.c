@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+// Measures which kernel runs a convolution fastest. Each candidate runs in a chain over arenas in
+// rotation, so that inputs come from where they come from in a run (the second-level cache or
+// memory, not the first), on numbers that are not zero, which would flatter the chip's clock.
+#include "internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    ARENAS = 4,          ///< at most
+    ROTATED = 64 << 20,  ///< bytes that arenas in rotation need not exceed
+    PATTERN = 1 << 20,   ///< bytes of random numbers
+    LEAST_REPEAT = 4,    ///< launches in a graph
+    MOST_REPEAT = 24,
+    RUNS = 3
+};
+static const double graph_us = 200; // about how long a graph shall take
+static const double slow = 1.5;     // a run that much slower than the best ends the candidate
+
+struct tuner {
+    const struct sac_program *program;
+    double end; ///< seconds of the monotonic clock
+    cudaStream_t stream;
+    char *arenas, *weights, *workspace;
+    size_t arena_bytes, weight_bytes, workspace_bytes;
+    int arena_count;
+    // What is being timed.
+    const int *layers;
+    int count;
+    struct sac_conv_choice choice;
+};
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/// Small numbers of both signs, whether read as halves or as floats.
+static int fill(const struct tuner *t, char *data, size_t bytes)
+{
+    uint16_t *pattern = malloc(PATTERN);
+    uint32_t state = 1;
+    int error = pattern ? 0 : sac__fail(SAC_ENOMEM, "out of memory for tuning");
+    for (int k = 0; pattern && k < PATTERN / 2; k++) {
+        state = state * 1664525u + 1013904223u; // Numerical Recipes
+        pattern[k] = (uint16_t)((state >> 16 & 0x83ff) | 0x3000); // as half 0.125 … 0.25
+    }
+    for (size_t at = 0; !error && at < bytes; at += PATTERN) {
+        size_t size = bytes - at < PATTERN ? bytes - at : PATTERN;
+        error = SAC__CUDA(cudaMemcpyAsync, data + at, at ? (const void *)data : pattern, size,
+                          at ? cudaMemcpyDeviceToDevice : cudaMemcpyHostToDevice, t->stream);
+    }
+    if (!error) error = SAC__CUDA(cudaStreamSynchronize, t->stream);
+    free(pattern);
+    return error;
+}
+
+/// Most bytes that any convolution's weights and bias take in any packing.
+static size_t most_weights(const struct sac_plan *plan)
+{
+    size_t most = 0;
+    for (int k = 0; k < plan->layer_count; k++) {
+        struct sac_conv conv;
+        if (plan->layers[k].kind != SAC__LAYER_CONV) continue;
+        sac__conv_describe(&conv, plan, &plan->layers[k], NULL);
+        for (int packing = 0; packing < SAC__CONV_PACKINGS; packing++) {
+            size_t bytes = sac__conv_packed_bytes(&conv, (enum sac_conv_packing)packing) +
+                           (size_t)conv.out_channels * sizeof(float);
+            if (bytes > most) most = bytes;
+        }
+    }
+    return (most + SAC__ALIGN - 1) / SAC__ALIGN * SAC__ALIGN;
+}
+
+static int take_memory(struct tuner *t)
+{
+    size_t arena = t->program->plan->arena_bytes, bytes = 0;
+    t->arena_bytes = (arena + SAC__ALIGN - 1) / SAC__ALIGN * SAC__ALIGN + SAC__ALIGN;
+    t->arena_count = (int)(ROTATED / t->arena_bytes) + 1;
+    if (t->arena_count > ARENAS) t->arena_count = ARENAS;
+    t->weight_bytes = most_weights(t->program->plan) + SAC__ALIGN;
+    cudaError_t status = cudaErrorMemoryAllocation;
+    for (; t->arena_count > 0; t->arena_count--) {
+        bytes = t->arena_bytes * (size_t)t->arena_count + t->weight_bytes * SAC__CONV_GROUP;
+        status = cudaMalloc((void **)&t->arenas, bytes);
+        if (status != cudaErrorMemoryAllocation) break;
+        cudaGetLastError();
+    }
+    t->weights = t->arenas + t->arena_bytes * (size_t)t->arena_count;
+    int error = sac__gpu_check(status, "cudaMalloc for tuning", bytes);
+    return error ? error : fill(t, t->arenas, bytes);
+}
+
+int sac__tuner_open(struct tuner **tuner_out, const struct sac_program *program, double seconds)
+{
+    struct tuner *t = calloc(1, sizeof *t);
+    *tuner_out = NULL;
+    if (!t) return sac__fail(SAC_ENOMEM, "out of memory for tuning");
+    t->program = program;
+    t->end = now() + seconds;
+    int error = SAC__CUDA(cudaStreamCreateWithFlags, &t->stream, cudaStreamNonBlocking);
+    if (!error) error = take_memory(t);
+    if (error) sac__tuner_close(&t);
+    *tuner_out = t;
+    return error;
+}
+
+void sac__tuner_close(struct tuner **tuner)
+{
+    struct tuner *t = *tuner;
+    if (!t) return;
+    if (t->workspace) cudaFree(t->workspace);
+    if (t->arenas) cudaFree(t->arenas);
+    if (t->stream) cudaStreamDestroy(t->stream);
+    free(t);
+    *tuner = NULL;
+}
+
+/// Clean workspace of at least `bytes`.
+static int clean_workspace(struct tuner *t, size_t bytes)
+{
+    int error = 0;
+    if (bytes > t->workspace_bytes) {
+        if (t->workspace) cudaFree(t->workspace);
+        t->workspace = NULL;
+        t->workspace_bytes = 0;
+        error = sac__gpu_check(cudaMalloc((void **)&t->workspace, bytes), "cudaMalloc", bytes);
+        if (!error) t->workspace_bytes = bytes;
+    }
+    if (error || !bytes) return error;
+    return SAC__CUDA(cudaMemsetAsync, t->workspace, 0, bytes, t->stream);
+}
+
+/// The convolutions over arena `turn` of the rotation; returns the workspace bytes that they take.
+static size_t describe(const struct tuner *t, int turn, struct sac_conv *convs)
+{
+    char *arena = t->arenas + t->arena_bytes * (size_t)(turn % t->arena_count);
+    size_t at = 0;
+    for (int k = 0; k < t->count; k++) {
+        struct sac_conv *c = &convs[k];
+        sac__conv_describe(c, t->program->plan, &t->program->plan->layers[t->layers[k]], arena);
+        c->bias = (const float *)(const void *)(t->weights + t->weight_bytes * (size_t)k);
+        c->weights = (const char *)c->bias + ((size_t)c->out_channels * sizeof(float) +
+                                              SAC__ALIGN - 1) / SAC__ALIGN * SAC__ALIGN;
+        c->workspace = t->workspace + at;
+        size_t bytes = t->choice.kernel->workspace(t->choice.kernel, c, t->choice.split);
+        at += (bytes + SAC__ALIGN - 1) / SAC__ALIGN * SAC__ALIGN;
+    }
+    return at;
+}
+
+static int launch(void *user, int turn, cudaStream_t stream)
+{
+    const struct tuner *t = user;
+    struct sac_conv convs[SAC__CONV_GROUP];
+    const struct sac_conv_launch how = {t->choice.split, 1, stream};
+    describe(t, turn, convs);
+    return t->choice.kernel->launch(t->choice.kernel, convs, t->count, &how);
+}
+
+static int time_choice(struct tuner *t, double best, double *us_out)
+{
+    struct sac_conv convs[SAC__CONV_GROUP];
+    int repeat = (int)(graph_us / (t->choice.expected + 1));
+    if (repeat < LEAST_REPEAT) repeat = LEAST_REPEAT;
+    if (repeat > MOST_REPEAT) repeat = MOST_REPEAT;
+    const struct timing timing = {launch, t, repeat, RUNS, slow * best, t->stream};
+    int error = clean_workspace(t, describe(t, 0, convs));
+    return error ? error : sac__timing_run(&timing, us_out);
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = ((const struct sac_conv_choice *)a)->expected;
+    double y = ((const struct sac_conv_choice *)b)->expected;
+    return (x > y) - (x < y);
+}
+
+/// Time that all of `convs` are expected to take together; negative: the kernel cannot.
+static double expect(const struct sac_conv_kernel *kernel, const struct sac_conv *convs, int count,
+                     const struct sac_conv_device *device, int split)
+{
+    double sum = 0;
+    if (kernel->group < count) return -1;
+    for (int k = 0; k < count; k++) {
+        if (!kernel->usable(kernel, &convs[k], device, split)) return -1;
+        sum += kernel->cost(kernel, &convs[k], device, split);
+    }
+    return sum;
+}
+
+int sac__choices_list(const struct sac_conv *convs, int count,
+                      const struct sac_conv_device *device, struct sac_conv_choice *choices)
+{
+    const struct sac_conv_kernel *kernel;
+    int found = 0;
+    if (count == 1) return sac__conv_candidates(convs, device, choices);
+    for (int k = 0; (kernel = sac__conv_kernel_at(k)); k++)
+        for (int split = 1; split <= SAC__CONV_SPLIT && found < SAC__CONV_CANDIDATES; split++) {
+            double expected = expect(kernel, convs, count, device, split);
+            if (expected >= 0)
+                choices[found++] = (struct sac_conv_choice){kernel, split, expected};
+        }
+    qsort(choices, (size_t)found, sizeof *choices, compare);
+    return found;
+}
+
+int sac__tuner_measure(struct tuner *t, const int *layers, int count, double share,
+                       struct sac_conv_choice *choice_out, double *us_out)
+{
+    struct sac_conv_choice choices[SAC__CONV_CANDIDATES];
+    struct sac_conv convs[SAC__CONV_GROUP];
+    double end = now() + share * (t->end - now()), us = 0;
+    for (int k = 0; k < count; k++)
+        sac__conv_describe(&convs[k], t->program->plan, &t->program->plan->layers[layers[k]],
+                           t->arenas);
+    int found = sac__choices_list(convs, count, &t->program->facts, choices);
+    *choice_out = found ? choices[0] : (struct sac_conv_choice){0};
+    *us_out = 0;
+    t->layers = layers;
+    t->count = count;
+    for (int k = 0; k < found && now() < end; k++) {
+        t->choice = choices[k];
+        int error = time_choice(t, *us_out, &us);
+        if (error == SAC_ENOMEM) continue;
+        if (error) return error;
+        if (*us_out > 0 && us >= *us_out) continue;
+        *us_out = us;
+        *choice_out = choices[k];
+    }
+    return 0;
+}
