@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "exit.h"
+#include "layers.h"
 #include "message.h"
 #include "model_path.h"
 #include "output/values.h"
@@ -179,6 +180,7 @@ static void print_findings(const struct findings *found)
     if (found->info) print_info(found);
     printf("engine     %s\nprecision  %s\nruns on    %s\n", sac_engine_backend(found->engine),
            precision_name(found->engine), sac_engine_where(found->engine));
+    layers_print(found->engine);
 }
 
 // --- JSON
@@ -243,6 +245,9 @@ static int findings_json(const struct findings *found)
         bindings_json(found->engine), "engine", sac_engine_backend(found->engine), "precision",
         precision_name(found->engine), "where", json_text(sac_engine_where(found->engine)));
     if (object && found->info) add_info(object, found);
+    json_t *layers = layers_json(found->engine);
+    if (object && json_array_size(layers)) json_object_set(object, "layers", layers);
+    json_decref(layers);
     return print_json(object);
 }
 
@@ -276,7 +281,9 @@ static int reads_maps(const char *path, sac_detector_options how)
     sac_detector *detector = NULL;
     how.keep_head = 0;
     how.engine.log = NULL;
-    const int maps = !sac_detector_open(&detector, path, &how) && sac_detector_reads_maps(detector);
+    const int maps = !sac_detector_open(&detector, path, &how) &&
+                     (sac_detector_reads_maps(detector) ||
+                      sac_detector_feed(detector) == SAC_FEED_RESIDENT);
     sac_detector_close(&detector);
     return maps;
 }

@@ -24,18 +24,24 @@ const struct verb verb_table[] = {
      "find . -name '*.jpg' -size +1M | saccade detect --list -\nthe files of a list\n"},
     {VERB_INSPECT, "inspect", "[MODEL.onnx]", "show what a model takes and gives",
      "Prints each input and output of a model as the engine sees it, with its shaped and flat "
-     "extents; then which head was recognised and why, strides, classes, and where it runs. "
+     "extents; then which head was recognised and why, strides, classes, and where it runs; and on a "
+     "GPU the plan: each layer's kernel, work, time measured, and share of what the GPU could do. "
      "Without a MODEL, shows the default one.\n",
      "saccade inspect yolov5s.onnx\ninputs, outputs, head and classes\n"
+     "saccade inspect yolov5s.onnx --device cuda\nalso what runs it, layer by layer\n"
      "saccade inspect --json yolov5s.onnx | jq .head\nthe same for programs\n"},
     {VERB_BENCH, "bench", "[MODEL.onnx] [SOURCE…]", "measure how fast a model is here",
      "Measures opening, letterbox, network and boxes, and all of them together: milliseconds a "
      "picture, one after another, and pictures a second with all cores. Without a SOURCE, over "
      "generated pictures, the same on every machine. The network alone is the engine called again "
-     "and again on one input, with nothing around it.\n",
+     "and again on one input, with nothing around it.\n"
+     "On a GPU: each stage by the device's events (upload, letterbox, network, boxes, download) and "
+     "end to end by the clock, staged against resident, for several batch sizes; frames rotate, and "
+     "lie in page-locked memory.\n",
      "saccade bench yolov5n.onnx\na table\n"
      "saccade bench yolov5n.onnx photos --precision fp32 --chart bench.svg\n"
      "over one's own pictures, with a chart\n"
+     "saccade bench yolov5s.onnx --device cuda --batches 1,32\na GPU, one frame and many\n"
      "saccade bench --only latency --count 200 --json | jq .latency_ms.end_to_end\n"
      "for programs\n"},
     {VERB_DEVICES, "devices", "", "list what models can run on",
@@ -105,6 +111,8 @@ const struct option_spec option_table[] = {
         "runs of the network at once (default: the engine chooses)"),
     CHOICE("ops", PICTURES, ops, "auto|c", "auto",
            "letterbox and boxes: fast code, or the plain reference; the results are equal"),
+    CHOICE("feed", PICTURES, feed, "auto|staged|resident", "auto",
+           "how pictures reach a GPU: prepared by the processor, or pixels to boxes on the GPU"),
     FLAG("keep-head", 0, PICTURES, keep_head,
          "let the engine run the network's decode tail too, instead of reading raw maps"),
     TEXT(OPTION_PATH, "cache-dir", MODELS, cache_dir, "DIR", NULL,
@@ -148,6 +156,8 @@ const struct option_spec option_table[] = {
            "one after another, or with all cores"),
     TEXT(OPTION_TEXT, "sizes", VERB_BENCH, sizes, "LIST", "1920x1080",
          "sizes of generated pictures, with commas between"),
+    TEXT(OPTION_TEXT, "batches", VERB_BENCH, batches, "LIST", "1,8,32",
+         "on a GPU: pictures a run, one after the other, where the model leaves that open"),
     TEXT(OPTION_PATH, "chart", VERB_BENCH, chart, "FILE", NULL,
          "also draw a chart: .svg or .png"),
 

@@ -40,7 +40,7 @@ struct options {
     // where and how it runs
     char *device, *backend, *cache_dir;
     int precision; ///< sac_precision
-    int threads, streams, no_cache, ops, keep_head;
+    int threads, streams, no_cache, ops, keep_head, feed;
     // model and its input
     int layout;   ///< 0: recognise, else sac_head_family + 1
     int imgsz[2]; ///< width, height; 0: the model's own
@@ -61,7 +61,7 @@ struct options {
     // bench
     double seconds;
     int count, warmup, only; ///< only: 0 both, 1 latency, 2 rate
-    char *sizes, *chart;
+    char *sizes, *chart, *batches;
     // general
     int quiet, help, version;
     struct strings operands; ///< what is no option, in order

@@ -6,7 +6,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
-enum { TABLE_COLUMNS = 8, TABLE_ROWS = 256 };
+enum { TABLE_COLUMNS = 12, TABLE_ROWS = 256 };
 
 /// A table of text cells; its columns come out as wide as their widest cell. Zero-initialise, then
 /// set the first two. Rows beyond TABLE_ROWS are counted in `dropped`.

@@ -64,6 +64,8 @@ void setup_options(sac_detector_options *options_out, const struct options *opti
     options_out->pad = options->pad;
     options_out->ops = ops[options->ops];
     options_out->keep_head = options->keep_head;
+    options_out->feed = (sac_feed)options->feed;
+    options_out->time_stages = 1; // as told with each picture
 }
 
 // --- classes

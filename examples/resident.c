@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pictures resident on the GPU, step for step: the picture goes up once, and is fitted, run and read
-// there in shaped tensors; the boxes are all that comes back. On a processor the same calls work in
-// host memory.
+// Pictures resident on the GPU, step for step: the picture goes up once, is fitted, run and read
+// there in shaped tensors, and the boxes are all that comes back. On a processor the same calls work
+// in host memory.
 //     resident MODEL.onnx PICTURE [DEVICE]      any YOLO but YOLOX, static shapes
 #include <stdio.h>
 
@@ -65,8 +65,9 @@ int main(int argc, char **argv)
     sac_engine_options_init(&options);
     options.device = argc > 3 ? argv[3] : "auto"; // "cuda:1": the second GPU
     int failed = sac_image_open(&image, argv[2], NULL) ||
-                 sac_engine_open(&engine, argv[1], &options) || sac_context_open(&context, engine) ||
-                 sac_stream_open(&stream, engine) || sac_context_use_stream(context, stream) ||
+                 sac_engine_open(&engine, argv[1], &options) ||
+                 sac_context_open(&context, engine) || sac_stream_open(&stream, engine) ||
+                 sac_context_use_stream(context, stream) ||
                  allocate(&image) || run(&image, &found);
     if (failed) fprintf(stderr, "%s\n", sac_error_message());
     for (size_t i = 0; i < found.count; i++) {

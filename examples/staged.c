@@ -67,9 +67,9 @@ int main(int argc, char **argv)
     sac_engine_options_init(&options);
     options.device = argc > 3 ? argv[3] : "auto"; // "cuda:1": the second GPU
     int failed = sac_image_open(&image, argv[2], NULL) ||
-                 sac_engine_open(&engine, argv[1], &options) || sac_context_open(&context, engine) ||
-                 sac_stream_open(&stream, engine) || sac_context_use_stream(context, stream) ||
-                 allocate() || run(&image, &found);
+                 sac_engine_open(&engine, argv[1], &options) ||
+                 sac_context_open(&context, engine) || sac_stream_open(&stream, engine) ||
+                 sac_context_use_stream(context, stream) || allocate() || run(&image, &found);
     if (failed) fprintf(stderr, "%s\n", sac_error_message());
     for (size_t i = 0; i < found.count; i++) {
         const sac_detection *d = &found.items[i];

@@ -70,11 +70,11 @@ void sac__detector_cut(sac_detector *detector, const struct sac_source *source);
 int sac__slots_open(sac_detector *detector);
 void sac__slots_close(sac_detector *detector);
 
-/// Room for what thresholds ask for; no run may be under way. Does nothing where there are no frames.
+/// Room for what thresholds ask for; no run may be under way. Does nothing without frames.
 int sac__slots_reserve(sac_detector *detector, const sac_nms *nms);
 
-/// Takes a free slot, waiting while calls of sac_detector_run hold one. Errors: SAC_EBUSY (jobs hold
-/// all of them).
+/// Takes a free slot, waiting while calls of sac_detector_run hold one.
+/// Errors: SAC_EBUSY (jobs hold all of them).
 int sac__slot_take(sac_job **slot_out, sac_detector *detector, int for_job);
 void sac__slot_give(sac_job *slot, int for_job);
 

@@ -17,7 +17,7 @@ static const char *against_frames(const sac_detector *detector)
 {
     const sac_detector_options *options = &detector->options;
     if (!detector->engine->backend->frame_open) return "this backend has no pixels on a device";
-    if (options->letterbox.fit == SAC_FIT_AUTO) return "the auto letterbox changes the input's size";
+    if (options->letterbox.fit == SAC_FIT_AUTO) return "the auto letterbox changes sizes";
     if (options->ops && !strcmp(options->ops, "c")) return "ops \"c\" are the processor's";
     if (detector->output != 1) return "the head is not the network's first output";
     return NULL;

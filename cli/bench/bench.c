@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "bench/gpu.h"
 #include "bench/report.h"
 #include "exit.h"
 #include "interrupt.h"
@@ -21,6 +22,7 @@ struct bench {
     struct bench_pictures pictures;
     sac_detector *detector;
     struct bench_result result;
+    struct gpu_result gpu;
 };
 
 static int fail(int code)
@@ -49,6 +51,12 @@ static int check_chart(const struct options *options)
 }
 
 // Latency and rate want the engine tuned differently: each has a detector of its own.
+static int open_detector(struct bench *bench, sac_mode mode)
+{
+    sac_detector_close(&bench->detector);
+    return setup_detector(&bench->detector, bench->model, bench->options, mode);
+}
+
 static int measure(struct bench *bench, sac_mode mode)
 {
     const struct options *options = bench->options;
@@ -62,9 +70,6 @@ static int measure(struct bench *bench, sac_mode mode)
                                         options->threads ? options->threads : setup_cores(),
                                     .letterbox = &how.letterbox,
                                     .nms = &how.nms};
-    sac_detector_close(&bench->detector);
-    int code = setup_detector(&bench->detector, bench->model, options, mode);
-    if (code) return code;
     int failed = mode == SAC_MODE_LATENCY
                      ? bench_measure_latency(&bench->result, bench->detector, &plan)
                      : bench_measure_rate(&bench->result, bench->detector, &plan);
@@ -82,6 +87,38 @@ static void find_input(struct bench_report *report)
     if (binding.shape[2] > 0) report->input_height = (int)binding.shape[2];
 }
 
+static int on_gpu(const struct bench *bench)
+{
+    return sac_engine_memory(sac_detector_engine(bench->detector)) == SAC_CUDA;
+}
+
+static int measure_gpu(struct bench *bench)
+{
+    const struct gpu_plan plan = {.options = bench->options,
+                                  .model = bench->model,
+                                  .pictures = &bench->pictures,
+                                  .detector = bench->detector};
+    return gpu_measure(&bench->gpu, &plan) ? fail(CLI_FAILED) : CLI_DONE;
+}
+
+static int print_report(const struct bench *bench, const struct bench_report *report)
+{
+    const int as_json = bench->options->as_json;
+    if (on_gpu(bench) && as_json) return gpu_print_json(report, &bench->gpu);
+    if (as_json) return bench_print_json(report);
+    if (on_gpu(bench)) gpu_print_table(report, &bench->gpu);
+    else bench_print_table(report);
+    return CLI_DONE;
+}
+
+static int draw_chart(const struct bench *bench, const struct bench_report *report)
+{
+    const char *path = bench->options->chart;
+    if (!path) return 0;
+    return on_gpu(bench) ? gpu_draw_chart(report, &bench->gpu, path)
+                         : bench_draw_chart(report, path);
+}
+
 static int report(const struct bench *bench)
 {
     struct bench_report report = {.model_path = bench->model,
@@ -94,20 +131,25 @@ static int report(const struct bench *bench)
                                   .result = &bench->result};
     find_input(&report);
     bench_processor(report.processor, sizeof report.processor);
-    int code = CLI_DONE;
-    if (bench->options->as_json)
-        code = bench_print_json(&report);
-    else
-        bench_print_table(&report);
-    if (bench->options->chart && bench_draw_chart(&report, bench->options->chart))
-        return fail(CLI_FAILED);
-    return code;
+    int code = print_report(bench, &report);
+    return draw_chart(bench, &report) ? fail(CLI_FAILED) : code;
+}
+
+static int measure_all(struct bench *bench)
+{
+    enum { BOTH, LATENCY, RATE };
+    const int only = bench->options->only;
+    const sac_mode first = only == RATE ? SAC_MODE_THROUGHPUT : SAC_MODE_LATENCY;
+    int code = open_detector(bench, first);
+    if (!code && on_gpu(bench)) return measure_gpu(bench);
+    if (!code) code = measure(bench, first);
+    if (code || only != BOTH) return code;
+    code = open_detector(bench, SAC_MODE_THROUGHPUT);
+    return code ? code : measure(bench, SAC_MODE_THROUGHPUT);
 }
 
 static int run(struct bench *bench)
 {
-    enum { BOTH, LATENCY, RATE };
-    const int only = bench->options->only;
     int code = check_chart(bench->options);
     if (!code) code = find_model(bench);
     if (code) return code;
@@ -115,8 +157,7 @@ static int run(struct bench *bench)
     code = bench_pictures_take(&bench->pictures, bench->options, bench->first);
     if (code) return code == CLI_USAGE ? usage_fail(verb_find("bench"), message_last())
                                  : fail(code);
-    if (only != RATE) code = measure(bench, SAC_MODE_LATENCY);
-    if (!code && only != LATENCY) code = measure(bench, SAC_MODE_THROUGHPUT);
+    code = measure_all(bench);
     return code ? code : report(bench);
 }
 

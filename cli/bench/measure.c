@@ -20,7 +20,7 @@ double bench_now(void)
 
 // --- samples
 
-static int add_sample(struct bench_samples *samples, double ms)
+int bench_add_sample(struct bench_samples *samples, double ms)
 {
     if (samples->count == samples->capacity) {
         size_t capacity = samples->capacity ? 2 * samples->capacity : 1024;
@@ -79,7 +79,7 @@ static int sample_whole(struct stream_run *run)
                              worker->ms.boxes,
                              whole / (double)bench_step_pictures(worker, BENCH_WHOLE)};
     for (int i = BENCH_OPEN; i <= BENCH_WHOLE; i++)
-        if (add_sample(&run->samples[i], values[i])) return -1;
+        if (bench_add_sample(&run->samples[i], values[i])) return -1;
     return 0;
 }
 
@@ -89,7 +89,7 @@ static int sample_alone(struct stream_run *run)
     if (bench_step(&run->worker, BENCH_ALONE)) return -1;
     const double ms = bench_now() - start;
     run->spent[1] += ms;
-    return add_sample(&run->samples[BENCH_ALONE],
+    return bench_add_sample(&run->samples[BENCH_ALONE],
                       ms / (double)bench_step_pictures(&run->worker, BENCH_ALONE));
 }
 

@@ -58,6 +58,9 @@ int bench_measure_latency(struct bench_result *result, sac_detector *detector,
 int bench_measure_rate(struct bench_result *result, sac_detector *detector,
                        const struct bench_plan *plan);
 
+/// Adds a sample. Returns 0, or -1 after message_set.
+int bench_add_sample(struct bench_samples *samples, double ms);
+
 /// Reduces samples (sorts them). The quantiles are nearest ranks.
 struct bench_latency bench_reduce(struct bench_samples *samples);
 

@@ -63,7 +63,7 @@ void bench_describe_pictures(const struct bench_report *report, char *text, size
 
 // --- table
 
-static void print_heading(const struct bench_report *report)
+void bench_print_heading(const struct bench_report *report)
 {
     char pictures[128];
     bench_describe_pictures(report, pictures, sizeof pictures);
@@ -78,7 +78,7 @@ static void print_heading(const struct bench_report *report)
         printf("network    without its decode tail: boxes are read from raw maps (--keep-head)\n");
     printf("machine    %s, %d core%s\npictures   %s", report->processor, report->cores,
            report->cores == 1 ? "" : "s", pictures);
-    if (report->result->has_latency) printf("; %.3g boxes a picture", report->result->boxes);
+    if (report->result && report->result->has_latency) printf("; %.3g boxes a picture", report->result->boxes);
     printf("\n\n");
 }
 
@@ -108,7 +108,7 @@ void bench_print_table(const struct bench_report *report)
 {
     const struct bench_result *result = report->result;
     struct table table = {.columns = 6, .right = 0x3e};
-    print_heading(report);
+    bench_print_heading(report);
     table_row(&table, (const char *[]){"", "mean ms", "p50", "p90", "p99", "pictures/s"});
     for (int i = 0; i < BENCH_STAGE_COUNT; i++)
         if (result->latency[i].count || result->rate[i] > 0) add_row(&table, result, i);
@@ -123,7 +123,7 @@ void bench_print_table(const struct bench_report *report)
 
 // --- JSON
 
-static json_t *latency_json(const struct bench_latency *ms)
+json_t *bench_latency_json(const struct bench_latency *ms)
 {
     return json_pack("{s:f, s:f, s:f, s:f, s:f, s:I}", "mean", rounded_to(ms->mean, 4), "p50",
                      rounded_to(ms->p50, 4), "p90", rounded_to(ms->p90, 4), "p99",
@@ -136,7 +136,8 @@ static json_t *latencies_json(const struct bench_result *result)
     json_t *object = json_object();
     for (int i = 0; i < BENCH_STAGE_COUNT; i++)
         if (result->latency[i].count)
-            json_object_set_new(object, bench_stage_key(i), latency_json(&result->latency[i]));
+            json_object_set_new(object, bench_stage_key(i),
+                                bench_latency_json(&result->latency[i]));
     return object;
 }
 
@@ -170,15 +171,20 @@ static json_t *pictures_json(const struct bench_report *report)
                      (json_int_t)pictures->count, "sizes", sizes);
 }
 
-int bench_print_json(const struct bench_report *report)
+json_t *bench_report_json(const struct bench_report *report)
 {
-    const struct bench_result *result = report->result;
-    json_t *object = json_pack(
+    return json_pack(
         "{s:i, s:s, s:{s:o, s:i}, s:{s:s, s:o, s:s}, s:o, s:o}", "schema", 1, "saccade",
         sac_version(), "machine", "processor", json_text(report->processor), "cores",
         report->cores, "engine", "name", sac_engine_backend(report->engine), "where",
         json_text(sac_engine_where(report->engine)), "precision", bench_precision(report), "model",
         model_json(report), "pictures", pictures_json(report));
+}
+
+int bench_print_json(const struct bench_report *report)
+{
+    const struct bench_result *result = report->result;
+    json_t *object = bench_report_json(report);
     if (object && result->has_latency) {
         json_object_set_new(object, "boxes_a_picture", json_real(rounded_to(result->boxes, 3)));
         json_object_set_new(object, "latency_ms", latencies_json(result));

@@ -3,6 +3,8 @@
 #ifndef SAC_CLI_BENCH_REPORT_H
 #define SAC_CLI_BENCH_REPORT_H
 
+#include <jansson.h>
+
 #include "bench/measure.h"
 
 /// A run: what was measured with what, and what came out.
@@ -26,6 +28,16 @@ const char *bench_precision(const struct bench_report *report);
 
 /// "8 generated, 1920x1080" or "12 files, 640x480 to 4000x3000".
 void bench_describe_pictures(const struct bench_report *report, char *text, size_t size);
+
+/// Lines that all tables begin with, on stdout.
+void bench_print_heading(const struct bench_report *report);
+
+/// What all JSON begins with: machine, engine, model, pictures. NULL when out of memory.
+json_t *bench_report_json(const struct bench_report *report);
+json_t *bench_latency_json(const struct bench_latency *ms);
+
+/// A chart's title and two lines.
+void bench_chart_heading(const struct bench_report *report, char lines[3][512]);
 
 /// Prints the table on stdout.
 void bench_print_table(const struct bench_report *report);

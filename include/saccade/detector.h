@@ -76,8 +76,8 @@ SAC_API int sac_detector_read(sac_detector **detector_out, const void *bytes, si
 /// Closes the detector and writes NULL; no call may be under way. NULL is allowed.
 SAC_API void sac_detector_close(sac_detector **detector);
 
-/// Finds objects in `count` pictures (any sizes, any count: they are run in batches; in host memory,
-/// or, with the resident feed, also page-locked or of the engine's device).
+/// Finds objects in `count` pictures (any sizes, any count: they are run in batches; in host memory
+/// or, with the resident feed, also in that of the engine's device).
 /// detections_out has `count` entries; free each with sac_detections_free. After a failure all are
 /// zero. Errors: SAC_EINVAL, SAC_EUNSUPPORTED, SAC_EBACKEND, SAC_ENOMEM.
 SAC_API int sac_detector_run(sac_detector *detector, const sac_image *images, size_t count,

@@ -59,8 +59,8 @@ SAC_API int sac_tensor_wrap(sac_tensor *tensor_out, void *data, sac_dtype dtype,
 SAC_API int sac_tensor_alloc(sac_tensor *tensor_out, sac_dtype dtype, int ndim,
                              const int64_t *shape);
 
-/// Frees what sac_tensor_alloc or an engine took (the engine must still be open) and zeroes the
-/// structure. NULL is allowed.
+/// Frees what sac_tensor_alloc or an engine took (also when that has been closed since) and zeroes
+/// the structure. NULL is allowed.
 SAC_API void sac_tensor_free(sac_tensor *tensor);
 
 /// Number of elements: the product of the shape (1 for a scalar).
