@@ -168,19 +168,26 @@ static int check_against_model(const sac_detector *detector)
     return error;
 }
 
+static int open_on(sac_detector *detector, const struct sac_source *source)
+{
+    const struct sac_backend *backend;
+    int error = sac__backend_find(&backend, &detector->options.engine);
+    if (error) return error;
+    // One with frames reads raw maps on its device.
+    if (!backend->frame_open) sac__detector_cut(detector, source);
+    if (detector->cut) return 0;
+    return sac__engine_open(&detector->engine, source, &detector->options.engine);
+}
+
 static int open_engine(sac_detector *detector, const char *path)
 {
     struct sac_source source = sac__engine_source(detector->model, path);
     int error = check_against_model(detector);
     if (error) return error;
     choose_shape(detector, &source);
-    const struct sac_backend *backend;
-    error = sac__backend_find(&backend, &detector->options.engine);
-    if (error) return error;
-    // One with frames reads raw maps on its device.
-    if (!backend->frame_open) sac__detector_cut(detector, &source);
-    if (!detector->cut)
-        error = sac__engine_open(&detector->engine, &source, &detector->options.engine);
+    error = open_on(detector, &source);
+    if (error && sac__backend_fall_back(&detector->options.engine, error))
+        error = open_on(detector, &source);
     if (!error) error = sac_engine_binding(detector->engine, 0, &detector->input);
     if (!error) error = sac__model_check_input(&detector->input);
     return error;

@@ -67,7 +67,11 @@ static int open_model(sac_engine **engine_out, struct sac_model *model, const ch
                       const sac_engine_options *options)
 {
     const struct sac_source source = sac__engine_source(model, path);
-    int error = sac__engine_open(engine_out, &source, options);
+    sac_engine_options complete;
+    int error = complete_options(&complete, options);
+    if (!error) error = sac__engine_open(engine_out, &source, &complete);
+    if (error && sac__backend_fall_back(&complete, error))
+        error = sac__engine_open(engine_out, &source, &complete);
     if (error) return error;
     sac_engine *engine = *engine_out;
     const char *why;

@@ -138,6 +138,19 @@ int sac__backend_find(const struct sac_backend **backend_out, const sac_engine_o
                      options->device);
 }
 
+int sac__backend_fall_back(sac_engine_options *options, int error)
+{
+    const struct sac_backend *tried;
+    char line[1200];
+    if (error != SAC_EUNSUPPORTED || !is_auto(options->backend) || !is_auto(options->device))
+        return 0;
+    if (sac__backend_find(&tried, options) || tried->memory != SAC_CUDA) return 0;
+    snprintf(line, sizeof line, "device auto: cpu, since %s", sac_error_message());
+    if (options->log) options->log(options->log_user, line);
+    options->device = "cpu";
+    return 1;
+}
+
 const char *sac_backend_name(size_t index)
 {
     return index < KNOWN ? known[index].name : NULL;

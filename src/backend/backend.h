@@ -149,4 +149,8 @@ typedef const struct sac_backend *sac_backend_entry(const struct sac_host *host)
 /// loaded, never unloaded). Errors: SAC_EDEVICE (says what is missing), SAC_EINVAL.
 int sac__backend_find(const struct sac_backend **backend_out, const sac_engine_options *options);
 
+/// After `open` failed with `error`: nonzero where the options leave the device open and a GPU's
+/// backend does not support the model. The options then name the processor, and the log says why.
+int sac__backend_fall_back(sac_engine_options *options, int error);
+
 #endif

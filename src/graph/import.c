@@ -69,8 +69,9 @@ static int input_shape(const Onnx__ValueInfoProto *info, const int64_t wanted[4]
         if (!shape[axis] && axis == 0) shape[axis] = 1;
         if (!shape[axis] && axis == 1) shape[axis] = 3;
         if (shape[axis] < 1 || shape[axis] > 65536)
-            return sac__fail(SAC_EMODEL, "input %s: axis %d is open; give a size from 1 to 65536",
-                             info->name, axis);
+            return sac__fail(SAC_EUNSUPPORTED,
+                             "input %s: axis %d is open; give a size from 1 to 65536", info->name,
+                             axis);
     }
     return 0;
 }
