@@ -4,6 +4,7 @@
 
 /// check_conv --bench MODEL.onnx N H W [CANDIDATES [all]]: times the first CANDIDATES choices of
 /// every distinct convolution of a plan, and prints the best of each (`all`: all of each) and sums.
+/// CANDIDATES 0: prints what the cost model expects, without a GPU.
 int bench_conv(int argc, char **argv);
 
 #endif
