@@ -6,6 +6,8 @@
 
 #include <cuda_fp16.h>
 
+#include <string.h>
+
 #include "activation.cuh"
 #include "conv_kernels.h"
 
@@ -59,7 +61,9 @@ __device__ inline void add_halves(float *sum, uint4 eight)
     const uint32_t word[4] = {eight.x, eight.y, eight.z, eight.w};
 #pragma unroll
     for (int i = 0; i < 4; i++) {
-        float2 two = __half22float2(*reinterpret_cast<const __half2 *>(&word[i]));
+        __half2 halves;
+        memcpy(&halves, &word[i], sizeof halves);
+        float2 two = __half22float2(halves);
         sum[2 * i] += two.x;
         sum[2 * i + 1] += two.y;
     }
@@ -70,8 +74,10 @@ __device__ inline uint4 to_halves(const float *value)
     uint4 eight;
     uint32_t word[4];
 #pragma unroll
-    for (int i = 0; i < 4; i++)
-        *reinterpret_cast<__half2 *>(&word[i]) = __floats2half2_rn(value[2 * i], value[2 * i + 1]);
+    for (int i = 0; i < 4; i++) {
+        __half2 halves = __floats2half2_rn(value[2 * i], value[2 * i + 1]);
+        memcpy(&word[i], &halves, sizeof halves);
+    }
     eight.x = word[0], eight.y = word[1], eight.z = word[2], eight.w = word[3];
     return eight;
 }
@@ -113,9 +119,7 @@ __device__ inline void finish(const sac_conv_problem &p, int row, int k, float *
     sum[0] += low.x, sum[1] += low.y, sum[2] += low.z, sum[3] += low.w;
     sum[4] += high.x, sum[5] += high.y, sum[6] += high.z, sum[7] += high.w;
     if (c.coarse) add_halves(sum, coarse_at(p, row, k));
-#pragma unroll
-    for (int i = 0; i < 8; i++)
-        sum[i] = sac__device_activate<false>(c.act, c.alpha, sum[i]);
+    sac__device_activate_all<false, 8>(c.act, c.alpha, sum);
     if (c.residual) add_halves(sum, residual);
     *reinterpret_cast<uint4 *>(output_at(c, row, k)) = to_halves(sum);
 }

@@ -14,29 +14,21 @@ namespace {
 
 using namespace conv_device;
 
-enum { STEP = SAC__CONV_STEP, ROW_BYTES = STEP * 2, PIECES = STEP / 8, PAD = 8 };
+constexpr int STEP = SAC__CONV_STEP, ROW_BYTES = STEP * 2, PIECES = STEP / 8, PAD = 8;
 
 template <int ROWS_, int COLUMNS_, int WARPS_M, int WARPS_N, int WARPS_K_, int STAGES_> struct tile {
-    enum {
-        ROWS = ROWS_,
-        COLUMNS = COLUMNS_,
-        STAGES = STAGES_,
-        WARPS_K = WARPS_K_,
-        WARPS_MN = WARPS_M * WARPS_N,
-        M = WARPS_M,
-        THREADS = WARPS_MN * WARPS_K * 32,
-        WARP_ROWS = ROWS / WARPS_M,
-        WARP_COLUMNS = COLUMNS / WARPS_N,
-        MT = WARP_ROWS / 16,  ///< matrices of a warp
-        NT = WARP_COLUMNS / 8,
-        KT = 4 / WARPS_K, ///< depths of 16 a step
-        LINES = THREADS / PIECES,
-        SHARE = (ROWS + LINES - 1) / LINES, ///< pieces of the input that a thread fetches a step
-        WEIGHTS = (COLUMNS + LINES - 1) / LINES,
-        STAGE_BYTES = (ROWS + COLUMNS) * ROW_BYTES,
-        WIDTH = COLUMNS + PAD, ///< of a row of sums, floats
-        SUMS = ROWS * WIDTH
-    };
+    static constexpr int ROWS = ROWS_, COLUMNS = COLUMNS_, STAGES = STAGES_, M = WARPS_M,
+                         WARPS_K = WARPS_K_, WARPS_MN = WARPS_M * WARPS_N,
+                         THREADS = WARPS_MN * WARPS_K * 32;
+    static constexpr int WARP_ROWS = ROWS / WARPS_M, WARP_COLUMNS = COLUMNS / WARPS_N;
+    static constexpr int MT = WARP_ROWS / 16, NT = WARP_COLUMNS / 8; ///< matrices of a warp
+    static constexpr int KT = 4 / WARPS_K;                           ///< depths of 16 a step
+    static constexpr int LINES = THREADS / PIECES;
+    static constexpr int SHARE = (ROWS + LINES - 1) / LINES; ///< pieces of input a thread fetches
+    static constexpr int WEIGHTS = (COLUMNS + LINES - 1) / LINES;
+    static constexpr int STAGE_BYTES = (ROWS + COLUMNS) * ROW_BYTES;
+    static constexpr int WIDTH = COLUMNS + PAD; ///< of a row of sums, floats
+    static constexpr int SUMS = ROWS * WIDTH;
 };
 
 /// What a thread fetches of the input: the same 8 depths of a step for some of the tile's rows.
@@ -253,9 +245,9 @@ __device__ void cluster_sum(float *sum, uint32_t shared, int ranks, int row, int
 template <class T, class Work>
 __device__ void for_groups(const sac_conv_problem &p, const place &at, int rank, int ranks, Work work)
 {
-    enum { GROUPS = T::COLUMNS / 8, LINES = T::THREADS / GROUPS };
+    constexpr int GROUPS = T::COLUMNS / 8, LINES = T::THREADS / GROUPS;
     int thread = static_cast<int>(threadIdx.x), column = thread % GROUPS * 8;
-    int rows = p.pixels - at.row < T::ROWS ? p.pixels - at.row : static_cast<int>(T::ROWS);
+    int rows = p.pixels - at.row < T::ROWS ? p.pixels - at.row : T::ROWS;
     if (at.column + column >= p.conv.out_channels) return;
     for (int row = thread / GROUPS + rank * LINES; row < rows; row += ranks * LINES)
         work(row, column);
