@@ -84,8 +84,7 @@ __asm__(".text\n"
 static void prepare(Fiber *fiber)
 {
     void **top = reinterpret_cast<void **>(static_cast<char *>(fiber->stack) + fiber->bytes);
-    *--top = nullptr; // keeps the stack aligned as after a call
-    *--top = nullptr;
+    *--top = nullptr; // aligns the stack as after a call
     *--top = reinterpret_cast<void *>(start);
     for (int i = 0; i < 6; i++) *--top = nullptr;
     fiber->pointer = top;
