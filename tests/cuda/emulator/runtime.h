@@ -55,6 +55,7 @@ cudaError_t note(cudaError_t error);
 /// cudaSuccess where there is a driver and a GPU.
 cudaError_t available();
 int current_device();
+void set_current_device(int number);
 int device_count();
 bool hopper();
 

@@ -41,6 +41,11 @@ int current_device()
     return device;
 }
 
+void set_current_device(int number)
+{
+    device = number;
+}
+
 int device_count()
 {
     return static_cast<int>(setting("SACCADE_EMULATOR_GPUS", 1));

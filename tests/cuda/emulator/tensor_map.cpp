@@ -11,12 +11,3 @@ void tma_load(uint32_t, const void *, uint32_t, int, const int *, const int *)
 }
 
 } // namespace emulator
-
-cudaError_t cudaGetDriverEntryPointByVersion(const char *, void **function, unsigned,
-                                             unsigned long long,
-                                             enum cudaDriverEntryPointQueryResult *result)
-{
-    *function = nullptr;
-    if (result) *result = cudaDriverEntryPointSymbolNotFound;
-    return cudaErrorSymbolNotFound;
-}
