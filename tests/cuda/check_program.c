@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whole networks as programs against sac__plan_run: raw maps in fp16 and fp32, with the choices of
+// the tuner, of the plan cache and without either.
+//   check_program MODEL…                   models of open size, at small sizes
+//   check_program --at N H W MODEL…        at one size
+//   check_program --bench N H W MODEL…     microseconds of every launch in fp16 (for a GPU)
+// Allowed is a normalised mean square error a raw map of 1e-5 in fp16 and 1e-10 in fp32.
+#include <math.h>
+#include <unistd.h>
+
+#include "backend/cuda/run/internal.h"
+#include "check/check.h"
+#include "ops/math/half.h"
+
+static const double allowed[] = {1e-10, 1e-5};
+#ifdef SAC_EMULATED
+static const double tune_seconds = 1;
+#else
+static const double tune_seconds = 20;
+#endif
+
+static char folder[] = "/tmp/check_program-XXXXXX"; // of the plan cache
+
+static void cuda(cudaError_t status)
+{
+    CHECK(status == cudaSuccess, "%s", cudaGetErrorString(status));
+}
+
+static void *room(size_t bytes)
+{
+    void *memory = calloc(1, bytes + 1);
+    CHECK(memory, "out of memory");
+    return memory;
+}
+
+static struct sac_plan *plan_of(const char *path, const int64_t shape[4], int half)
+{
+    struct sac_plan *plan;
+    FILE *file = fopen(path, "rb");
+    CHECK(file, "%s cannot be read", path);
+    fseek(file, 0, SEEK_END);
+    size_t size = (size_t)ftell(file);
+    rewind(file);
+    char *bytes = room(size);
+    CHECK(fread(bytes, 1, size, file) == size, "%s cannot be read", path);
+    fclose(file);
+    int error = sac__plan_open(&plan, bytes, size, shape, half ? 2 : 4);
+    CHECK(!error, "%s: %s", path, sac_error_message());
+    free(bytes);
+    return plan;
+}
+
+/// One size of one model: the reference's raw maps for a random picture.
+struct reference {
+    const char *path;
+    int64_t shape[4];
+    struct sac_plan *plan;
+    float *picture, *arena;
+};
+
+static void reference_open(struct reference *r, const char *path, const int64_t shape[4])
+{
+    *r = (struct reference){.path = path, .plan = plan_of(path, shape, 0)};
+    const int64_t *in = r->plan->input_shape;
+    size_t count = (size_t)(in[0] * in[1] * in[2] * in[3]);
+    memcpy(r->shape, in, sizeof r->shape);
+    r->picture = room(count * sizeof(float));
+    r->arena = room(r->plan->arena_bytes);
+    for (size_t k = 0; k < count; k++) // what a letterbox in fp16 gives
+        r->picture[k] = sac__half_float(sac__float_half((float)check_int(0, 255) / 255));
+    memset(r->arena, 0xff, r->plan->arena_bytes);
+    int error = sac__plan_run(r->plan, r->picture, r->arena, NULL);
+    CHECK(!error, "%s: %s", path, sac_error_message());
+}
+
+static void reference_close(struct reference *r)
+{
+    sac__plan_close(&r->plan);
+    free(r->picture);
+    free(r->arena);
+}
+
+static void put(char *arena, const struct sac_plan *plan, int64_t pixel, int64_t channel, float x)
+{
+    const struct sac_buffer *b = &plan->buffers[plan->input.buffer];
+    char *to = arena + b->offset + (size_t)(pixel * b->pitch + channel) * plan->element_size;
+    uint16_t half = sac__float_half(x);
+    memcpy(to, plan->element_size == 2 ? (void *)&half : (void *)&x, plan->element_size);
+}
+
+/// The picture as plan.h wants it, at its place in a host arena.
+static void write_input(char *arena, const struct sac_plan *plan, const float *picture)
+{
+    const int64_t *in = plan->input_shape;
+    const struct sac_buffer *b = &plan->buffers[plan->input.buffer];
+    memset(arena + b->offset, 0, b->bytes);
+    for (int64_t n = 0; n < in[0]; n++)
+        for (int64_t c = 0; c < 3; c++)
+            for (int64_t y = 0; y < in[2]; y++)
+                for (int64_t x = 0; x < in[3]; x++, picture++)
+                    if (plan->folded)
+                        put(arena, plan, (n * (in[2] / 2) + y / 2) * (in[3] / 2) + x / 2,
+                            (2 * (y & 1) + (x & 1)) * 4 + c, *picture);
+                    else
+                        put(arena, plan, (n * in[2] + y) * in[3] + x, c, *picture);
+}
+
+static float value(const void *arena, const struct sac_plan *plan, const struct sac_view *view,
+                   int64_t pixel, int64_t channel)
+{
+    const struct sac_buffer *b = &plan->buffers[view->buffer];
+    const char *from = (const char *)arena + b->offset +
+                       (size_t)(pixel * b->pitch + view->channel + channel) * plan->element_size;
+    float x;
+    uint16_t half;
+    memcpy(plan->element_size == 2 ? (void *)&half : (void *)&x, from, plan->element_size);
+    return plan->element_size == 2 ? sac__half_float(half) : x;
+}
+
+/// Normalised by the variance: a map's mean is a bias, which tells nothing.
+static double error_of(const struct reference *r, const void *arena, const struct sac_plan *plan,
+                       const struct sac_view *theirs, const struct sac_view *ours)
+{
+    const struct sac_buffer *b = &plan->buffers[ours->buffer];
+    double error = 0, sum = 0, squares = 0, count = 0;
+    for (int64_t p = 0; p < b->n * b->height * b->width; p++)
+        for (int64_t c = 0; c < ours->channels; c++) {
+            double expected = (double)value(r->arena, r->plan, theirs, p, c);
+            double found = (double)value(arena, plan, ours, p, c);
+            error += (found - expected) * (found - expected);
+            sum += expected;
+            squares += expected * expected;
+            count++;
+        }
+    return error / (squares - sum * sum / count);
+}
+
+static double worst_error(const struct reference *r, const void *arena,
+                          const struct sac_plan *plan)
+{
+    double worst = 0;
+    for (int k = 0; k < plan->head.level_count; k++) {
+        const struct sac_head_level *theirs = &r->plan->head.levels[k],
+                                    *ours = &plan->head.levels[k];
+        double error = error_of(r, arena, plan, &theirs->raw, &ours->raw);
+        if (!(error <= worst)) worst = error; // a NaN, too
+        if (ours->scores.buffer < 0) continue;
+        error = error_of(r, arena, plan, &theirs->scores, &ours->scores);
+        if (!(error <= worst)) worst = error;
+    }
+    return worst;
+}
+
+/// Runs the program on an arena that was filled with `fill`; returns the largest error.
+static double run(const struct reference *r, const struct sac_plan *plan,
+                  const struct sac_program *program, int fill)
+{
+    size_t bytes = sac__program_arena_bytes(program);
+    char *host = room(bytes);
+    void *arena;
+    cudaStream_t stream;
+    cuda(cudaMalloc(&arena, bytes));
+    cuda(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    memset(host, fill, bytes);
+    write_input(host, plan, r->picture);
+    cuda(cudaMemcpyAsync(arena, host, bytes, cudaMemcpyHostToDevice, stream));
+    int error = sac__program_arena_init(program, arena, stream);
+    const struct sac_buffer *in = &plan->buffers[plan->input.buffer];
+    for (int turn = 0; !error && turn < 2; turn++) { // again over what the first left
+        cuda(cudaMemcpyAsync((char *)arena + in->offset, host + in->offset, in->bytes,
+                             cudaMemcpyHostToDevice, stream));
+        error = sac__program_enqueue(program, arena, stream);
+    }
+    CHECK(!error, "%s: %s", r->path, sac_error_message());
+    cuda(cudaStreamSynchronize(stream));
+    cuda(cudaMemcpy(host, arena, bytes, cudaMemcpyDeviceToHost));
+    double worst = worst_error(r, host, plan);
+    cuda(cudaStreamDestroy(stream));
+    cuda(cudaFree(arena));
+    free(host);
+    return worst;
+}
+
+static struct sac_program *program_of(const char *path, const struct sac_plan *plan, double seconds,
+                                      const char *cache)
+{
+    struct sac_program *program;
+    const struct sac_program_options options = {.model_hash = path,
+                                                .version = "check",
+                                                .cache_dir = cache,
+                                                .tune_seconds = seconds};
+    int error = sac__program_open(&program, plan, &options);
+    CHECK(!error, "%s: %s", path, sac_error_message());
+    return program;
+}
+
+static void check_ways(const struct reference *r, int half)
+{
+    static const struct {
+        const char *name;
+        int tuned, kept;
+    } ways[] = {{"first usable", 0, 0}, {"tuned", 1, 1}, {"from the cache", 0, 1}};
+    for (int k = 0; k < 3; k++) {
+        struct sac_plan *plan = plan_of(r->path, r->shape, half);
+        struct sac_program *program = program_of(r->path, plan, ways[k].tuned ? tune_seconds : -1,
+                                                 ways[k].kept ? folder : "");
+        int measured = 0;
+        for (int i = 0; i < plan->layer_count; i++)
+            measured += sac__program_layers(program)[i].us > 0;
+        CHECK(!measured == !ways[k].kept, "%s: %d layers measured", ways[k].name, measured);
+        double error = run(r, plan, program, 0xff);
+        printf("%s %dx%dx%d fp%d, %s: %d layers in %d launches, error %.1e\n", r->path,
+               (int)r->shape[0], (int)r->shape[2], (int)r->shape[3], half ? 16 : 32, ways[k].name,
+               plan->layer_count, program->unit_count, error);
+        CHECK(error <= allowed[half], "%s: normalised mean square error %g", ways[k].name, error);
+        sac__program_close(&program);
+        sac__plan_close(&plan);
+    }
+}
+
+static void check_model(const char *path, const int64_t shape[4])
+{
+    struct reference r;
+    reference_open(&r, path, shape);
+    for (int half = 0; half < 2; half++)
+        check_ways(&r, half);
+    reference_close(&r);
+}
+
+struct whole {
+    const struct sac_program *program;
+    void *arena;
+};
+
+static int launch(void *user, int turn, cudaStream_t stream)
+{
+    const struct whole *w = user;
+    (void)turn;
+    return sac__program_enqueue(w->program, w->arena, stream);
+}
+
+static void bench_layers(const struct sac_plan *plan, const struct sac_program *program,
+                         const double *us)
+{
+    double sum = 0, floor = 0;
+    printf("step launch  tuned us  alone us  roofline  kernel                    layer\n");
+    for (int k = 0; k < plan->layer_count; k++) {
+        const struct sac_layer *layer = &plan->layers[k];
+        const struct sac_program_layer *fact = &sac__program_layers(program)[k];
+        const struct sac_buffer *in = &plan->buffers[layer->in.buffer];
+        double best = layer->flop / 790e6, bytes = layer->bytes / 4.3e6; // an H200
+        if (bytes > best) best = bytes;
+        printf("%4d %6d %9.2f %9.2f %9.2f  %-20s /%-3d %dx%dx%dx%d -> %d, %dx%d/%d %s\n",
+               layer->step, fact->launch, fact->us, us[k], best, fact->kernel, fact->split,
+               (int)in->n, (int)in->height, (int)in->width, (int)layer->in.channels,
+               (int)layer->out_channels, (int)layer->window.kernel[0],
+               (int)layer->window.kernel[1], (int)layer->window.stride[0], layer->name);
+        sum += us[k];
+        floor += best;
+    }
+    printf("sum of launches alone %.1f us, of rooflines %.1f us\n", sum, floor);
+}
+
+static void bench_model(const char *path, const int64_t shape[4])
+{
+    struct sac_plan *plan = plan_of(path, shape, 1);
+    double start = (double)time(NULL), total = 0;
+    struct sac_program *program = program_of(path, plan, 60, "");
+    double *us = room((size_t)plan->layer_count * sizeof *us), took = (double)time(NULL) - start;
+    struct whole whole = {program, NULL};
+    cudaStream_t stream;
+    cuda(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    cuda(cudaMalloc(&whole.arena, sac__program_arena_bytes(program)));
+    cuda(cudaMemset(whole.arena, 0, sac__program_arena_bytes(program)));
+    int error = sac__program_measure(program, whole.arena, us);
+    const struct timing timing = {launch, &whole, 10, 5, 0, stream};
+    if (!error) error = sac__timing_run(&timing, &total);
+    CHECK(!error, "%s: %s", path, sac_error_message());
+    printf("%s %lldx%lldx%lld: %.1f us, tuned in %.0f s, arena %.1f MB, weights %.1f MB\n", path,
+           (long long)plan->input_shape[0], (long long)plan->input_shape[2],
+           (long long)plan->input_shape[3], total, took,
+           (double)sac__program_arena_bytes(program) / 1e6,
+           (double)sac__program_bytes(program) / 1e6);
+    bench_layers(plan, program, us);
+    cuda(cudaFree(whole.arena));
+    cuda(cudaStreamDestroy(stream));
+    free(us);
+    sac__program_close(&program);
+    sac__plan_close(&plan);
+}
+
+int main(int argc, char **argv)
+{
+    static const int64_t sizes[][4] = {{1, 0, 64, 64}, {2, 0, 64, 96}};
+    int benching = argc > 1 && !strcmp(argv[1], "--bench");
+    int sized = argc > 1 && (benching || !strcmp(argv[1], "--at"));
+    if (argc < (sized ? 6 : 2)) return 2;
+    check_seed(NULL);
+    CHECK(mkdtemp(folder), "no folder for the plan cache");
+    for (int k = sized ? 5 : 1; k < argc; k++) {
+        const int64_t given[4] = {sized ? atoi(argv[2]) : 0, 0, sized ? atoi(argv[3]) : 0,
+                                  sized ? atoi(argv[4]) : 0};
+        if (benching)
+            bench_model(argv[k], given);
+        else if (sized)
+            check_model(argv[k], given);
+        for (int size = 0; !sized && size < 2; size++)
+            check_model(argv[k], sizes[size]);
+    }
+    char command[64];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    return system(command) ? 1 : 0;
+}
