@@ -7,7 +7,7 @@
 
 #include "ops/math/half.h"
 
-static const struct sac_conv_kernel *const tables[] = {sac__conv_mma_kernels,
+static const struct sac_conv_kernel *const tables[] = {sac__conv_mma_kernels, sac__conv_halo_kernels,
                                                        sac__conv_plain_kernels};
 enum { TABLES = sizeof tables / sizeof *tables };
 
@@ -102,7 +102,7 @@ void sac__conv_describe(struct sac_conv *conv_out, const struct sac_plan *plan,
     describe_addends(conv_out, plan, layer, arena);
 }
 
-static struct sac_conv_divisor divisor(int value)
+struct sac_conv_divisor sac__conv_divisor(int value)
 {
     struct sac_conv_divisor d = {.value = value};
     while ((int64_t)1 << d.shift < value)
@@ -123,8 +123,8 @@ int sac__conv_problems_fill(struct sac_conv_problems *problems, const struct sac
         const struct sac_conv *c = &convs[k];
         problems->at[k] = (struct sac_conv_problem){
             .conv = *c,
-            .by_width = divisor(c->out_width),
-            .by_height = divisor(c->out_height),
+            .by_width = sac__conv_divisor(c->out_width),
+            .by_height = sac__conv_divisor(c->out_height),
             .pixels = c->n * c->out_height * c->out_width,
             .steps = sac__conv_steps(c),
             .columns = (c->out_channels + kernel->columns - 1) / kernel->columns,
@@ -132,6 +132,28 @@ int sac__conv_problems_fill(struct sac_conv_problems *problems, const struct sac
         blocks += sac__conv_tiles(kernel, c) * split;
     }
     return (int)blocks;
+}
+
+static int aligned(const void *address)
+{
+    return (uintptr_t)address % 16 == 0;
+}
+
+static int fits_int(int64_t a, int64_t b, int64_t c, int64_t d)
+{
+    return a * b * c < INT32_MAX / 2 && a * b * c * d < INT32_MAX / 2;
+}
+
+int sac__conv_addressable(const struct sac_conv *c)
+{
+    int ok = c->element_size == 2 && aligned(c->in) && aligned(c->residual) &&
+             aligned(c->coarse) && c->in_pitch % 8 == 0 && c->residual_pitch % 8 == 0 && c->coarse_pitch % 8 == 0 &&
+             c->channels % 8 == 0 && fits_int(c->n, c->height, c->width, c->in_pitch) &&
+             fits_int(c->n, c->out_height, c->out_width, 1);
+    for (int k = 0; k < c->part_count; k++)
+        ok = ok && aligned(c->part[k].data) && c->part[k].pitch % 8 == 0 &&
+             c->part[k].channels % 8 == 0;
+    return ok;
 }
 
 /// fp16 steps of 64 depths, swizzled: conv.h has the layout.

@@ -24,6 +24,21 @@ extern "C" {
     X(32, 32, 1, 1, 4, 6)                                                                          \
     X(16, 64, 1, 2, 4, 6)
 
+/// conv_halo.cu: channels / 16, output channels of a block, height and width of the window.
+#define SAC__CONV_HALO_SHAPES(X)                                                                   \
+    X(1, 32, 3)                                                                                    \
+    X(2, 32, 3)                                                                                    \
+    X(1, 64, 3)                                                                                    \
+    X(2, 64, 3)                                                                                    \
+    X(3, 64, 3)                                                                                    \
+    X(4, 64, 3)                                                                                    \
+    X(1, 32, 2)                                                                                    \
+    X(1, 64, 2)                                                                                    \
+    X(2, 32, 1)                                                                                    \
+    X(2, 64, 1)                                                                                    \
+    X(3, 64, 1)                                                                                    \
+    X(4, 64, 1)
+
 /// Division by a number that is known at the launch: q = (n·mul/2³² + n) >> shift, 0 ≤ n < 2³¹.
 struct sac_conv_divisor {
     uint32_t mul;
@@ -45,6 +60,13 @@ struct sac_conv_problems {
     struct sac_conv_problem at[SAC__CONV_GROUP];
 };
 
+/// How the blocks of conv_halo.cu walk over the output.
+struct sac_conv_walk {
+    struct sac_conv_divisor by_across, by_down; ///< tiles of a row of tiles, rows of a picture
+    struct sac_conv_divisor by_halo;            ///< pixels of a row of the input under a tile
+    int tiles;
+};
+
 /// Fills in all but the split's kind; returns the blocks of the launch.
 int sac__conv_problems_fill(struct sac_conv_problems *problems, const struct sac_conv_kernel *kernel,
                             const struct sac_conv *convs, int count, int split);
@@ -55,12 +77,24 @@ int sac__conv_mma_threads(const struct sac_conv_kernel *self);
 
 int sac__conv_mma_launch(const struct sac_conv_kernel *self, const struct sac_conv *convs, int count,
                          const struct sac_conv_launch *how);
+/// Returns the blocks beside each other.
+int sac__conv_halo_walk(struct sac_conv_walk *walk, const struct sac_conv_kernel *self,
+                        const struct sac_conv *conv);
+int sac__conv_halo_shared(const struct sac_conv_kernel *self, const struct sac_conv *conv);
+int sac__conv_halo_launch(const struct sac_conv_kernel *self, const struct sac_conv *convs,
+                          int count, const struct sac_conv_launch *how);
 int sac__conv_plain_launch(const struct sac_conv_kernel *self, const struct sac_conv *convs,
                            int count, const struct sac_conv_launch *how);
 
 /// Tables of kernels, each with `name` NULL at its end.
 extern const struct sac_conv_kernel sac__conv_mma_kernels[];
+extern const struct sac_conv_kernel sac__conv_halo_kernels[];
 extern const struct sac_conv_kernel sac__conv_plain_kernels[];
+
+struct sac_conv_divisor sac__conv_divisor(int value);
+
+/// fp16, addresses and pitches in groups of 8 channels, offsets that fit 31 bits.
+int sac__conv_addressable(const struct sac_conv *conv);
 
 static inline int sac__conv_steps(const struct sac_conv *conv)
 {

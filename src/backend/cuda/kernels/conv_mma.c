@@ -33,38 +33,16 @@ int sac__conv_mma_shared(const struct sac_conv_kernel *self)
     return stages > sums ? stages : sums;
 }
 
-static int aligned(const void *address)
-{
-    return (uintptr_t)address % 16 == 0;
-}
-
-static int fits_int(int64_t a, int64_t b, int64_t c, int64_t d)
-{
-    return a * b * c < INT32_MAX / 2 && a * b * c * d < INT32_MAX / 2;
-}
-
-static int addressable(const struct sac_conv *c)
-{
-    int ok = aligned(c->in) && aligned(c->residual) && aligned(c->coarse) &&
-             c->in_pitch % 8 == 0 && c->residual_pitch % 8 == 0 && c->coarse_pitch % 8 == 0 &&
-             c->channels % 8 == 0 && fits_int(c->n, c->height, c->width, c->in_pitch) &&
-             fits_int(c->n, c->out_height, c->out_width, 1);
-    for (int k = 0; k < c->part_count; k++)
-        ok = ok && aligned(c->part[k].data) && c->part[k].pitch % 8 == 0 &&
-             c->part[k].channels % 8 == 0;
-    return ok;
-}
-
 static int usable(const struct sac_conv_kernel *self, const struct sac_conv *conv,
                   const struct sac_conv_device *device, int split)
 {
     int narrow = self->columns <= 32 || self->columns < 2 * conv->out_channels;
-    if (conv->element_size != 2 || conv->kernel[0] > MAX_TAPS || conv->kernel[1] > MAX_TAPS)
+    if (conv->kernel[0] > MAX_TAPS || conv->kernel[1] > MAX_TAPS)
         return 0;
     if (split > sac__conv_steps(conv) || (split > 1 && split % 2)) return 0;
     if (is_cluster(self) && (split == 1 || split == 6 || device->capability < 90)) return 0;
     return narrow && device->capability >= 80 && sac__conv_mma_shared(self) <= device->shared &&
-           addressable(conv);
+           sac__conv_addressable(conv);
 }
 
 static size_t workspace(const struct sac_conv_kernel *self, const struct sac_conv *conv, int split)
