@@ -13,6 +13,7 @@
 
 #include "check/check.h"
 
+enum { KERNELS = 256 };
 static const double allowed[] = {0, 0, 2e-7, 0, 1e-12};
 
 #ifdef SAC_EMULATED
@@ -20,6 +21,8 @@ enum { CASES = 40, SCALE = 100, TRIED = 5, LARGE = 3 };
 #else
 enum { CASES = 400, SCALE = 600, TRIED = SAC__CONV_CANDIDATES, LARGE = 12 };
 #endif
+
+static int runs_of[KERNELS];
 
 static void check_call(int error, const char *what)
 {
@@ -45,13 +48,21 @@ static void compare(const struct conv_twin *t, const float *expected, const char
     free(found);
 }
 
+static void run_choice(struct conv_twin *t, const struct sac_conv_choice *choice, const char *what)
+{
+    struct sac_conv_launch how = {choice->split, check_int(0, 1), NULL};
+    for (int k = 0; k < KERNELS; k++)
+        runs_of[k] += sac__conv_kernel_at(k) == choice->kernel;
+    conv_twin_ready(t, choice);
+    check_call(choice->kernel->launch(choice->kernel, &t->conv, 1, &how), what);
+}
+
 /// Twice: the second run finds the counters as the first one left them, and must give the same.
 static void check_choice(struct conv_twin *t, const struct sac_conv_choice *choice,
                          const float *expected, const char *what)
 {
     struct sac_conv_launch how = {choice->split, check_int(0, 1), NULL};
-    conv_twin_ready(t, choice);
-    check_call(choice->kernel->launch(choice->kernel, &t->conv, 1, &how), what);
+    run_choice(t, choice, what);
     float *first = conv_twin_read(t);
     compare(t, expected, what);
     check_call(choice->kernel->launch(choice->kernel, &t->conv, 1, &how), what);
@@ -61,7 +72,14 @@ static void check_choice(struct conv_twin *t, const struct sac_conv_choice *choi
     free(second);
 }
 
-/// Some of the usable kernels, the plain one among them only by chance.
+static int was_tried(const struct sac_conv_kernel *kernel)
+{
+    for (int k = 0; sac__conv_kernel_at(k); k++)
+        if (sac__conv_kernel_at(k) == kernel) return runs_of[k] > 0;
+    return 0;
+}
+
+/// About `tried` of the usable choices, and every kernel that was not tried yet.
 static int check_shape(const struct conv_shape *shape, int element_size, int tried)
 {
     struct sac_conv_choice choices[SAC__CONV_CANDIDATES];
@@ -72,14 +90,15 @@ static int check_shape(const struct conv_shape *shape, int element_size, int tri
     conv_twin_open(&t, &c, element_size);
     int count = sac__conv_candidates(&t.conv, &device, choices);
     CHECK(count > 0, "no kernel for %s", conv_shape_text(shape));
-    int all = count <= tried;
-    for (int k = 0; k < (all ? count : tried); k++) {
-        const struct sac_conv_choice *choice = &choices[all ? k : check_int(0, count - 1)];
-        check_choice(&t, choice, c.reference, describe(choice, shape, element_size));
+    int runs = 0;
+    for (int k = 0; k < count; k++) {
+        if (was_tried(choices[k].kernel) && check_int(1, count) > tried) continue;
+        check_choice(&t, &choices[k], c.reference, describe(&choices[k], shape, element_size));
+        runs++;
     }
     conv_twin_close(&t);
     conv_case_close(&c);
-    return all ? count : tried;
+    return runs;
 }
 
 /// Layers of any shapes in one launch.
@@ -116,13 +135,6 @@ static void check_group(void)
         conv_twin_close(&t[k]);
         conv_case_close(&c[k]);
     }
-}
-
-static void run_choice(struct conv_twin *t, const struct sac_conv_choice *choice, const char *what)
-{
-    struct sac_conv_launch how = {choice->split, check_int(0, 1), NULL};
-    conv_twin_ready(t, choice);
-    check_call(choice->kernel->launch(choice->kernel, &t->conv, 1, &how), what);
 }
 
 /// Full-size layers have no time for the reference: the plain kernel, which the random layers check,
@@ -172,7 +184,10 @@ static void check_layers(int cases)
         if (k % 4 == 0) runs += check_shape(&shape, 4, TRIED);
         if (k % 4 == 1) check_group();
     }
-    printf("%d layers, %d runs\n", cases, runs);
+    printf("%d layers, %d runs; not tried:", cases, runs);
+    for (int k = 0; sac__conv_kernel_at(k); k++)
+        if (!runs_of[k]) printf(" %s,", sac__conv_kernel_at(k)->name);
+    printf("\n");
 }
 
 int main(int argc, char **argv)

@@ -26,6 +26,24 @@ void conv_case_seed(uint64_t seed)
     check_state = seed;
 }
 
+/// As nearly all of a network's layers are: more of them, and larger, since some kernels take only
+/// these, and walk over many tiles.
+static void make_square(struct conv_shape *s, int side)
+{
+    int kernel = check_int(1, 3), stride = check_int(1, 2);
+    s->channels = 16 * check_int(1, 4);
+    s->out_height = check_int(1, 4 * side);
+    s->out_width = check_int(1, 5 * side);
+    for (int k = 0; k < 2; k++) {
+        s->kernel[k] = kernel;
+        s->stride[k] = stride;
+        s->dilation[k] = 1;
+        s->pad[k] = check_int(0, kernel / 2);
+    }
+    s->height = s->out_height * stride + check_int(0, 2);
+    s->width = s->out_width * stride + check_int(0, 2);
+}
+
 struct conv_shape conv_shape_random(int scale)
 {
     static const int kernels[][2] = {{1, 1}, {1, 1}, {3, 3}, {3, 3}, {2, 2}, {6, 6}, {5, 5}, {1, 3}};
@@ -51,6 +69,7 @@ struct conv_shape conv_shape_random(int scale)
     s.out_width = check_int(1, side * side / s.out_height + 1);
     s.height = s.out_height * s.stride[0] + check_int(0, 2);
     s.width = s.out_width * s.stride[1] + check_int(0, 2);
+    if (!check_int(0, 2)) make_square(&s, side);
     while (s.channels > 8 && s.channels * s.kernel[0] * s.kernel[1] > 8 * scale)
         s.channels -= 8;
     return s;
