@@ -87,7 +87,7 @@ function(cuda_emulate target exact)
     target_compile_definitions(${target} PUBLIC SAC_EMULATED)
     target_compile_options(${target} PRIVATE
         $<$<COMPILE_LANGUAGE:CXX>:-O2 -fno-strict-aliasing -Wno-unknown-pragmas -Wno-unused-function
-            -Wno-unused-parameter>)
+            -Wno-unused-parameter -Wno-shadow>)
     target_compile_options(${target} PRIVATE -ffp-contract=off)
     target_link_libraries(${target} PUBLIC cuda_emulator Threads::Threads m)
 endfunction()

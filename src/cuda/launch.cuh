@@ -22,10 +22,10 @@
 /// Given as {grid, block, stream} or with more of the fields, in this order.
 struct sac_launch {
     dim3 grid, block;
-    cudaStream_t stream;
-    size_t shared;    ///< dynamic shared memory of a block, bytes
-    unsigned cluster; ///< blocks of a cluster along x; 0 and 1: none
-    bool overlap;     ///< may start before the kernel before it ends: see sac__grid_wait
+    cudaStream_t stream = nullptr;
+    size_t shared = 0;    ///< dynamic shared memory of a block, bytes
+    unsigned cluster = 1; ///< blocks of a cluster along x; 0 and 1: none
+    bool overlap = false; ///< may start before the kernel before it ends: see sac__grid_wait
 };
 
 /// Once for a kernel that takes more than the 48 KiB that every kernel may have.

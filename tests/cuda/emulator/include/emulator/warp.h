@@ -34,12 +34,14 @@ template <class T> T shuffle(uint32_t mask, const char *what, T value, int lane,
     return inside ? all[(unsigned)lane] : value;
 }
 
-template <class F> int vote(uint32_t mask, const char *what, int predicate, F each)
+/// Lanes that say yes; those that have returned say nothing.
+static inline unsigned vote(uint32_t mask, const char *what, int predicate)
 {
-    const Exchange<int> all(mask, what, predicate);
+    const Exchange<int> all(mask, what, predicate != 0);
+    unsigned lanes = 0;
     for (unsigned lane = 0; lane < 32; lane++)
-        if (mask & self->warp->alive & 1u << lane) each(lane, all[lane]);
-    return 0;
+        if (mask & 1u << lane && all[lane] == 1) lanes |= 1u << lane;
+    return lanes;
 }
 
 template <class T, class F> T reduce(uint32_t mask, const char *what, T value, F join)
@@ -97,20 +99,17 @@ template <class T> T __shfl_up_sync(unsigned mask, T value, unsigned delta, int 
 
 static inline unsigned __ballot_sync(unsigned mask, int predicate)
 {
-    unsigned bits = 0;
-    emulator::vote(mask, "__ballot_sync", predicate != 0,
-                   [&](unsigned lane, int yes) { bits |= (unsigned)yes << lane; });
-    return bits;
+    return emulator::vote(mask, "__ballot_sync", predicate);
 }
 
 static inline int __any_sync(unsigned mask, int predicate)
 {
-    return __ballot_sync(mask, predicate) != 0;
+    return emulator::vote(mask, "__any_sync", predicate) != 0;
 }
 
 static inline int __all_sync(unsigned mask, int predicate)
 {
-    return __ballot_sync(mask, !predicate) == 0;
+    return emulator::vote(mask, "__all_sync", !predicate) == 0;
 }
 
 template <class T> unsigned __match_any_sync(unsigned mask, T value)
