@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every convolution kernel against reference_conv.c: random layers with everything that a plan can
 // ask for, alone and several in one launch.
-//   check_conv [SEED [CASES]]   random layers
+//   check_conv [SEED [CASES [NAME]]]   random layers; NAME: only kernels whose name begins so
 //   check_conv --shapes         every convolution of yolov5 n to x at 640 and 1280, against the
 //                               plain kernel (for a GPU)
 //   check_conv --bench …        see bench_conv.c
@@ -23,6 +23,18 @@ enum { CASES = 400, SCALE = 600, TRIED = SAC__CONV_CANDIDATES, LARGE = 12 };
 #endif
 
 static int runs_of[KERNELS];
+static const char *only = "";
+
+/// The usable kernels that are asked for; none for some layers when `only` is set.
+static int candidates(const struct sac_conv *conv, const struct sac_conv_device *device,
+                      struct sac_conv_choice *choices)
+{
+    int count = 0, all = sac__conv_candidates(conv, device, choices);
+    CHECK(all > 0, "a layer without a kernel");
+    for (int k = 0; k < all; k++)
+        if (!strncmp(choices[k].kernel->name, only, strlen(only))) choices[count++] = choices[k];
+    return count;
+}
 
 static void check_call(int error, const char *what)
 {
@@ -88,8 +100,7 @@ static int check_shape(const struct conv_shape *shape, int element_size, int tri
     struct conv_twin t;
     conv_case_open(&c, shape, 1);
     conv_twin_open(&t, &c, element_size);
-    int count = sac__conv_candidates(&t.conv, &device, choices);
-    CHECK(count > 0, "no kernel for %s", conv_shape_text(shape));
+    int count = candidates(&t.conv, &device, choices);
     int runs = 0;
     for (int k = 0; k < count; k++) {
         if (was_tried(choices[k].kernel) && check_int(1, count) > tried) continue;
@@ -115,11 +126,13 @@ static void check_group(void)
         struct conv_shape shape = conv_shape_random(SCALE);
         conv_case_open(&c[count], &shape, 1);
         conv_twin_open(&t[count], &c[count], 2);
-        if (!choice) {
-            choice = &choices[check_int(0, sac__conv_candidates(&t->conv, &device, choices) - 1)];
+        int usable = choice ? 1 : candidates(&t->conv, &device, choices);
+        if (!choice && usable) {
+            choice = &choices[check_int(0, usable - 1)];
             wanted = choice->kernel->group < wanted ? choice->kernel->group : wanted;
         }
-        if (choice->kernel->usable(choice->kernel, &t[count].conv, &device, choice->split)) {
+        if (usable &&
+            choice->kernel->usable(choice->kernel, &t[count].conv, &device, choice->split)) {
             conv_twin_ready(&t[count], choice);
             convs[count] = t[count].conv;
             count++;
@@ -196,6 +209,7 @@ int main(int argc, char **argv)
     check_seed(argc > 1 && argv[1][0] != '-' ? argv[1] : NULL);
     conv_case_seed(check_state);
     if (argc > 1 && !strcmp(argv[1], "--shapes")) return check_shapes();
+    if (argc > 3) only = argv[3];
     check_layers(argc > 2 ? atoi(argv[2]) : CASES);
     return 0;
 }

@@ -50,6 +50,8 @@ extern "C" Result emulated_error_string(Result error, const char **text)
     return 0;
 }
 
+extern "C" void emulated_encode_im2col(); // tensor_map.cpp
+
 static const struct {
     const char *name;
     void *function;
@@ -58,6 +60,7 @@ static const struct {
     {"cuCtxPushCurrent", reinterpret_cast<void *>(emulated_push)},
     {"cuCtxPopCurrent", reinterpret_cast<void *>(emulated_pop)},
     {"cuGetErrorString", reinterpret_cast<void *>(emulated_error_string)},
+    {"cuTensorMapEncodeIm2col", reinterpret_cast<void *>(emulated_encode_im2col)},
 };
 
 cudaError_t cudaGetDriverEntryPointByVersion(const char *symbol, void **function, unsigned,

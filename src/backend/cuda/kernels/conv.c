@@ -7,8 +7,8 @@
 
 #include "ops/math/half.h"
 
-static const struct sac_conv_kernel *const tables[] = {sac__conv_mma_kernels, sac__conv_halo_kernels,
-                                                       sac__conv_plain_kernels};
+static const struct sac_conv_kernel *const tables[] = {
+    sac__conv_mma_kernels, sac__conv_halo_kernels, sac__conv_wgmma_kernels, sac__conv_plain_kernels};
 enum { TABLES = sizeof tables / sizeof *tables };
 
 const struct sac_conv_kernel *sac__conv_kernel_at(int index)

@@ -89,6 +89,7 @@ int sac__conv_plain_launch(const struct sac_conv_kernel *self, const struct sac_
 /// Tables of kernels, each with `name` NULL at its end.
 extern const struct sac_conv_kernel sac__conv_mma_kernels[];
 extern const struct sac_conv_kernel sac__conv_halo_kernels[];
+extern const struct sac_conv_kernel sac__conv_wgmma_kernels[];
 extern const struct sac_conv_kernel sac__conv_plain_kernels[];
 
 struct sac_conv_divisor sac__conv_divisor(int value);

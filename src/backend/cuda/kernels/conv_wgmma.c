@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tiles of conv_wgmma.cu on the host: when each can be used, what it should cost.
+#include "conv_wgmma.h"
+
+struct tile {
+    int rows, columns, groups, stages, blocks;
+};
+
+static const struct tile tiles[] = {
+#define TILE(rows, columns, groups, stages, blocks) {rows, columns, groups, stages, blocks},
+    SAC__CONV_WGMMA_TILES(TILE)
+#undef TILE
+};
+
+static int shared_bytes(const struct tile *t)
+{
+    return SAC__WGMMA_SHARED(t->rows, t->columns, t->stages);
+}
+
+/// Whether the copy engine can fetch the pixels.
+static int fetchable(const struct sac_conv_kernel *self, const struct sac_conv *conv)
+{
+    const int reach = 255; // of a tap's offset
+    struct sac_im2col im2col = sac__wgmma_im2col(self, conv);
+    return im2col.box && sac__im2col_fits(&im2col) &&
+           (conv->kernel[0] - 1) * conv->dilation[0] <= reach &&
+           (conv->kernel[1] - 1) * conv->dilation[1] <= reach;
+}
+
+/// A split is for maps that do not fill the processors.
+static int split_fits(const struct sac_conv_kernel *self, const struct sac_conv *conv,
+                      const struct sac_conv_device *device, int split)
+{
+    int64_t blocks = sac__conv_tiles(self, conv) * split;
+    if (split == 1) return 1;
+    return (split == 2 || split == 4 || split == 8) && split <= sac__conv_steps(conv) &&
+           blocks <= 2 * (int64_t)device->processors * tiles[self->variant].blocks;
+}
+
+static int usable(const struct sac_conv_kernel *self, const struct sac_conv *conv,
+                  const struct sac_conv_device *device, int split)
+{
+    int narrow = self->columns <= 32 || self->columns < 2 * conv->out_channels;
+    return conv->element_size == 2 && device->capability == 90 && narrow &&
+           shared_bytes(&tiles[self->variant]) <= device->shared && sac__conv_addressable(conv) &&
+           fetchable(self, conv) && split_fits(self, conv, device, split);
+}
+
+static size_t workspace(const struct sac_conv_kernel *self, const struct sac_conv *conv, int split)
+{
+    (void)self, (void)conv, (void)split;
+    return 0;
+}
+
+/// As in conv_mma.c: a step's µs on a processor are the most of what its matrix units, the shared
+/// memory that feeds them and fetching need. Only the last tile of a processor is finished while
+/// nothing else runs there.
+static double cost(const struct sac_conv_kernel *self, const struct sac_conv *conv,
+                   const struct sac_conv_device *device, int split)
+{
+    const double flop_us = 6.5e6, fetch_us = 55e3, shared_us = 200e3, latency = 1.8;
+    const double out_us = 30e3, cluster_us = 0.6;
+    const struct tile *t = &tiles[self->variant];
+    double area = (double)t->rows * t->columns;
+    double fetch = (double)(t->rows + t->columns) * SAC__WGMMA_ROW / fetch_us;
+    double shared = (double)t->rows / 64 * (64 + t->columns) * SAC__WGMMA_ROW / shared_us;
+    double step = 2 * area * SAC__CONV_STEP / flop_us;
+    if (fetch > step) step = fetch;
+    if (shared > step) step = shared;
+    int64_t blocks = sac__conv_tiles(self, conv) * split;
+    int64_t most = (blocks + device->processors - 1) / device->processors;
+    int steps = (sac__conv_steps(conv) + split - 1) / split;
+    double finish = area * 2 / out_us / split, last = most < t->blocks ? (double)most : t->blocks;
+    return latency + (double)most * steps * step + last * finish + (split > 1 ? cluster_us : 0);
+}
+
+enum {
+#define INDEX(rows, columns, groups, stages, blocks) TILE_##rows##x##columns,
+    SAC__CONV_WGMMA_TILES(INDEX)
+#undef INDEX
+};
+
+const struct sac_conv_kernel sac__conv_wgmma_kernels[] = {
+#define KERNEL(rows, columns, groups, stages, blocks)                                              \
+    {"wgmma " #rows "x" #columns, SAC__CONV_STEPS, rows,      columns, SAC__CONV_GROUP,            \
+     TILE_##rows##x##columns,     usable,          workspace, cost,    sac__conv_wgmma_launch},
+    SAC__CONV_WGMMA_TILES(KERNEL)
+#undef KERNEL
+        {.name = NULL}};

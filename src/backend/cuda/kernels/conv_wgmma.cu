@@ -1,0 +1,458 @@
+// SPDX-License-Identifier: Apache-2.0
+// Convolutions on Hopper (sm_90a), fp16 with fp32 sums, as an implicit matrix product: rows are
+// output pixels, columns output channels, the depth is taps times channels in steps of 64.
+//
+// A producer (one thread of the last warp) fills a ring of stages; a stage is a step of both
+// operands, swizzled as the matrix units read them. Pixels come through the copy engine's im2col
+// mode, which does padding, stride and the ends of rows and pictures by itself; weights lie in
+// memory as a stage wants them and are one bulk copy. Warpgroups multiply a stage as soon as it is
+// full (wgmma reads both operands from shared memory) and give it back when the product after it is
+// under way.
+//
+// Blocks stay for several tiles: the producer runs ahead into the next one while sums are finished.
+// Small maps have fewer tiles than there are processors: then the blocks of a cluster share the
+// depth of a tile, and each adds up a part of it from the others' shared memory.
+//
+// Weights of the first stages are fetched before the kernel ahead is complete (sac__grid_wait).
+#include <climits>
+
+#include "cuda/launch.cuh"
+#include "cuda/ptx.cuh"
+
+#include "conv.cuh"
+#include "conv_wgmma.h"
+
+namespace
+{
+
+using namespace conv_device;
+
+template <int ROWS_, int COLUMNS_, int GROUPS_, int STAGES_, int BLOCKS_> struct shape {
+    static constexpr int ROWS = ROWS_, COLUMNS = COLUMNS_, STAGES = STAGES_, BLOCKS = BLOCKS_;
+    static constexpr int CONSUMERS = 128 * GROUPS_, THREADS = CONSUMERS + 32;
+    static constexpr int PRODUCTS = ROWS / 64 / GROUPS_; ///< of 64 rows each, a warpgroup
+    static constexpr int SUMS = COLUMNS / 2;             ///< a thread and product
+    static constexpr int PIXEL_BYTES = ROWS * SAC__WGMMA_ROW;
+    static constexpr int STAGE_BYTES = PIXEL_BYTES + COLUMNS * SAC__WGMMA_ROW;
+    static constexpr int PITCH = COLUMNS + SAC__WGMMA_PAD; ///< floats of a row of a split's sums
+    static constexpr int SHARED = SAC__WGMMA_SHARED(ROWS, COLUMNS, STAGES);
+    static constexpr int BARRIERS = SHARED - 16 * STAGES; ///< where they begin
+};
+
+struct parameters {
+    sac_tensor_map map[SAC__CONV_GROUP];
+    sac_conv_problems problems;
+    int box[SAC__CONV_GROUP];
+};
+
+/// What a block is to do.
+struct task {
+    const sac_conv_problem *problem;
+    const sac_tensor_map *map;
+    int box;                ///< channels a load
+    int tile, tiles, apart; ///< the first one, the end, and from one to the next
+    int first, last;        ///< steps of each
+    int split, rank;
+    uint32_t memory, barriers; ///< shared addresses
+};
+
+template <class T> __device__ task task_of(const parameters &a, const unsigned char *memory)
+{
+    int block = static_cast<int>(blockIdx.x), k = 0, split = a.problems.split;
+    while (k + 1 < a.problems.count && block >= a.problems.at[k + 1].first)
+        k++;
+    const sac_conv_problem &p = a.problems.at[k];
+    task t;
+    t.problem = &p;
+    t.map = &a.map[k];
+    t.box = a.box[k];
+    t.split = split;
+    t.tile = (block - p.first) / split;
+    t.rank = block - p.first - t.tile * split;
+    t.apart = a.problems.count > 1 ? INT_MAX / 2 : static_cast<int>(gridDim.x) / split;
+    t.tiles = (p.pixels + T::ROWS - 1) / T::ROWS * p.columns;
+    t.first = p.steps * t.rank / split;
+    t.last = p.steps * (t.rank + 1) / split;
+    t.memory = sac__shared_address(memory);
+    t.barriers = t.memory + T::BARRIERS;
+    return t;
+}
+
+/// A place in the ring. A stage's two barriers, full and empty, change their phase once a round.
+template <class T> struct ring {
+    int slot = 0;
+    uint32_t round = 0; ///< parity
+
+    __device__ void next()
+    {
+        if (++slot < T::STAGES) return;
+        slot = 0;
+        round ^= 1;
+    }
+    __device__ uint32_t stage(const task &t) const
+    {
+        return t.memory + slot * T::STAGE_BYTES;
+    }
+    __device__ uint32_t full(const task &t) const
+    {
+        return t.barriers + slot * 16;
+    }
+    __device__ uint32_t empty(const task &t) const
+    {
+        return t.barriers + slot * 16 + 8;
+    }
+};
+
+// --- Producer -----------------------------------------------------------------------------------
+
+/// A step of a tile, in the order in which a block does them.
+struct cursor {
+    int tile, step;
+
+    __device__ void next(const task &t)
+    {
+        if (++step < t.last) return;
+        step = t.first;
+        tile += t.apart;
+    }
+};
+
+/// Where the copy engine reads next: the input pixel under tap (0,0) of a tile's first output
+/// pixel, and a tap and channel.
+struct source {
+    int x, y, n, r, s, channel;
+};
+
+template <class T> __device__ source source_of(const task &t, int tile)
+{
+    const sac_conv &c = t.problem->conv;
+    pixel at = pixel_at(*t.problem, tile / t.problem->columns * T::ROWS);
+    int depth = t.first * SAC__CONV_STEP, tap = depth / c.channels;
+    source from;
+    from.x = at.x * c.stride[1] - c.pad[1];
+    from.y = at.y * c.stride[0] - c.pad[0];
+    from.n = at.n;
+    from.r = tap / c.kernel[1];
+    from.s = tap - from.r * c.kernel[1];
+    from.channel = depth - tap * c.channels;
+    return from;
+}
+
+/// The barrier of the stage then waits for a step's weights and pixels. Columns beyond the last
+/// channel keep what was there: their sums are never used.
+template <class T> __device__ void load_weights(const task &t, const cursor &at, const ring<T> &to)
+{
+    const sac_conv &c = t.problem->conv;
+    int column = at.tile % t.problem->columns * T::COLUMNS;
+    int bytes = min(T::COLUMNS, c.out_channels - column) * SAC__WGMMA_ROW;
+    int64_t row = static_cast<int64_t>(at.step) * c.out_channels + column;
+    sac__mbarrier_expect_tx(to.full(t), static_cast<uint32_t>(T::PIXEL_BYTES + bytes));
+    sac__bulk_load(to.stage(t) + T::PIXEL_BYTES,
+                   static_cast<const unsigned char *>(c.weights) + row * SAC__WGMMA_ROW,
+                   static_cast<uint32_t>(bytes), to.full(t));
+}
+
+/// A step of pixels: one load for each run of `box` channels. Behind the last tap: zeros, from
+/// channels that are not there.
+template <class T> __device__ void load_pixels(const task &t, source &from, const ring<T> &to)
+{
+    const sac_conv &c = t.problem->conv;
+    uint32_t stage = to.stage(t);
+    for (int depth = 0; depth < SAC__CONV_STEP; depth += t.box) {
+        bool tap = from.r < c.kernel[0];
+        sac__tma_load_im2col(stage, t.map, to.full(t), tap ? from.channel : c.channels, from.x,
+                             from.y, from.n, tap ? from.s * c.dilation[1] : 0,
+                             tap ? from.r * c.dilation[0] : 0);
+        stage += T::ROWS * t.box * 2;
+        from.channel += t.box;
+        if (from.channel < c.channels) continue;
+        from.channel = 0;
+        if (++from.s < c.kernel[1]) continue;
+        from.s = 0;
+        from.r++;
+    }
+}
+
+template <class T> __device__ void produce(const task &t)
+{
+    int tiles = (t.tiles - t.tile + t.apart - 1) / t.apart, count = tiles * (t.last - t.first);
+    int ahead = min(count, T::STAGES);
+    cursor weights = {t.tile, t.first}, pixels = weights;
+    ring<T> to;
+    for (int k = 0; k < ahead; k++, weights.next(t), to.next())
+        load_weights<T>(t, weights, to);
+    sac__grid_wait();
+    source from = {};
+    to = ring<T>();
+    for (int k = 0; k < count; k++, pixels.next(t), to.next()) {
+        if (k >= ahead) {
+            sac__mbarrier_wait(to.empty(t), to.round ^ 1);
+            load_weights<T>(t, weights, to);
+            weights.next(t);
+        }
+        if (pixels.step == t.first) from = source_of<T>(t, pixels.tile);
+        load_pixels<T>(t, from, to);
+    }
+}
+
+// --- Consumers ----------------------------------------------------------------------------------
+
+__device__ inline int warpgroup()
+{
+    return static_cast<int>(threadIdx.x) / 128;
+}
+
+/// The first of a warp's 16 rows of a tile, in its warpgroup's first product.
+template <class T> __device__ int first_row()
+{
+    return warpgroup() * T::PRODUCTS * 64 + static_cast<int>(threadIdx.x) % 128 / 32 * 16;
+}
+
+template <class T> __device__ void give_back(const task &t, const ring<T> &at)
+{
+    if (threadIdx.x % 32 == 0) sac__mbarrier_arrive(at.empty(t));
+}
+
+/// Both operands' descriptors at stage 0 in two words each, the low one with the address in units
+/// of 16 bytes, and by how much the pixels' moves for 16 and 32 of depth and for 64 rows.
+struct operands {
+    uint32_t pixels, pixels_high, weights, weights_high;
+    uint32_t near, far, rows;
+};
+
+template <class T> __device__ operands operands_of(const task &t)
+{
+    const int row = t.box * 2; // bytes
+    // The same in all lanes, which lets the compiler keep it in uniform registers.
+    const int group = __shfl_sync(0xffffffffu, warpgroup(), 0);
+    const int swizzle = t.box == 64   ? SAC__SWIZZLE_128
+                        : t.box == 32 ? SAC__SWIZZLE_64
+                                      : SAC__SWIZZLE_32;
+    const uint64_t pixels =
+        sac__wgmma_descriptor(t.memory + group * T::PRODUCTS * 64 * row, 16, 8 * row, swizzle);
+    const uint64_t weights =
+        sac__wgmma_descriptor(t.memory + T::PIXEL_BYTES, 16, 8 * SAC__WGMMA_ROW, SAC__SWIZZLE_128);
+    operands o;
+    o.pixels = static_cast<uint32_t>(pixels);
+    o.pixels_high = static_cast<uint32_t>(pixels >> 32);
+    o.weights = static_cast<uint32_t>(weights);
+    o.weights_high = static_cast<uint32_t>(weights >> 32);
+    o.near = static_cast<uint32_t>(t.box == 16 ? T::ROWS * row : 32) >> 4;
+    o.far = static_cast<uint32_t>(t.box == 64 ? 64 : T::ROWS * row * (32 / t.box)) >> 4;
+    o.rows = static_cast<uint32_t>(64 * row) >> 4;
+    return o;
+}
+
+__device__ inline uint64_t join(uint32_t high, uint32_t low)
+{
+    return static_cast<uint64_t>(high) << 32 | low;
+}
+
+/// The sums of a tile, or of a part of its depth.
+template <class T>
+__device__ void multiply(float (&sums)[T::PRODUCTS][T::SUMS], const task &t, const operands &o,
+                         ring<T> &at)
+{
+    ring<T> before = at;
+    for (int step = t.first; step < t.last; step++, at.next()) {
+        sac__mbarrier_wait(at.full(t), at.round);
+        const uint32_t stage = static_cast<uint32_t>(at.slot) * (T::STAGE_BYTES >> 4);
+        sac__wgmma_fence();
+#pragma unroll
+        for (int k = 0; k < SAC__CONV_STEP / 16; k++) {
+            const uint32_t depth = (k & 1 ? o.near : 0) + (k & 2 ? o.far : 0);
+#pragma unroll
+            for (int m = 0; m < T::PRODUCTS; m++)
+                sac__wgmma_f16<T::COLUMNS>(
+                    sums[m], join(o.pixels_high, o.pixels + stage + depth + m * o.rows),
+                    join(o.weights_high, o.weights + stage + 2 * k), step > t.first || k > 0);
+        }
+        sac__wgmma_commit();
+        sac__wgmma_wait<1>();
+        if (step > t.first) give_back<T>(t, before);
+        before = at;
+    }
+    sac__wgmma_wait<0>();
+    give_back<T>(t, before);
+#pragma unroll
+    for (int m = 0; m < T::PRODUCTS; m++)
+#pragma unroll
+        for (int k = 0; k < T::SUMS; k++)
+            sac__wgmma_pin(sums[m][k]);
+}
+
+/// Swaps pairs between lanes that differ in `bit`, so that each keeps one of `low` and `high`.
+__device__ inline void exchange(float *low, float *high, bool upper, int bit)
+{
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+        float other = __shfl_xor_sync(0xffffffffu, upper ? low[i] : high[i], bit);
+        (upper ? low[i] : high[i]) = other;
+    }
+}
+
+/// Of 32 channels of a row, four lanes hold two in every eight; afterwards lane q holds the q-th
+/// eight.
+__device__ inline void gather_eight(float *v)
+{
+    bool odd = threadIdx.x & 1, second = threadIdx.x & 2;
+    exchange(v, v + 2, odd, 1);
+    exchange(v + 4, v + 6, odd, 1);
+    exchange(v, v + 4, second, 2);
+    exchange(v + 2, v + 6, second, 2);
+}
+
+template <class T>
+__device__ void finish_tile(const float (&sums)[T::PRODUCTS][T::SUMS], const task &t, int tile)
+{
+    const sac_conv_problem &p = *t.problem;
+    const int lane = static_cast<int>(threadIdx.x) % 32, line = tile / p.columns;
+    const int row = line * T::ROWS + first_row<T>() + lane / 4;
+    const int column = (tile - line * p.columns) * T::COLUMNS + lane % 4 * 8;
+#pragma unroll
+    for (int m = 0; m < T::PRODUCTS; m++)
+#pragma unroll
+        for (int k = 0; k < T::COLUMNS; k += 32)
+#pragma unroll
+            for (int half = 0; half < 2; half++) {
+                const int to = row + m * 64 + half * 8;
+                float v[8];
+#pragma unroll
+                for (int i = 0; i < 8; i++)
+                    v[i] = sums[m][k / 2 + i / 2 * 4 + half * 2 + i % 2];
+                gather_eight(v);
+                if (to < p.pixels && column + k < p.conv.out_channels) finish(p, to, column + k, v);
+            }
+}
+
+/// A block's part of a split tile's sums into its shared memory, where the ring was.
+template <class T> __device__ void share(float *shared, const float (&sums)[T::PRODUCTS][T::SUMS])
+{
+    const int lane = static_cast<int>(threadIdx.x) % 32;
+    float *at = shared + (first_row<T>() + lane / 4) * T::PITCH + lane % 4 * 2;
+    sac__bar_sync(1, T::CONSUMERS); // all have read the ring
+#pragma unroll
+    for (int m = 0; m < T::PRODUCTS; m++)
+#pragma unroll
+        for (int k = 0; k < T::SUMS; k += 2)
+            *reinterpret_cast<float2 *>(at + (m * 64 + k / 2 % 2 * 8) * T::PITCH + k / 4 * 8) =
+                make_float2(sums[m][k], sums[m][k + 1]);
+}
+
+/// A block's part of a split tile's pixels: sums of all blocks in the order of their ranks.
+template <class T> __device__ void finish_shared(const task &t)
+{
+    const sac_conv_problem &p = *t.problem;
+    const int line = t.tile / p.columns, eights = T::COLUMNS / 8;
+    const int column = (t.tile - line * p.columns) * T::COLUMNS;
+    for (int k = t.rank * T::CONSUMERS + static_cast<int>(threadIdx.x); k < T::ROWS * eights;
+         k += t.split * T::CONSUMERS) {
+        const int row = k / eights, eight = k % eights * 8;
+        if (line * T::ROWS + row >= p.pixels || column + eight >= p.conv.out_channels) continue;
+        const uint32_t from = t.memory + static_cast<uint32_t>((row * T::PITCH + eight) * 4);
+        float v[8] = {};
+        for (int rank = 0; rank < t.split; rank++) {
+            const uint32_t there = sac__mapa(from, static_cast<uint32_t>(rank));
+            const float4 low = sac__ld_cluster4(there), high = sac__ld_cluster4(there + 16);
+            v[0] += low.x, v[1] += low.y, v[2] += low.z, v[3] += low.w;
+            v[4] += high.x, v[5] += high.y, v[6] += high.z, v[7] += high.w;
+        }
+        finish(p, line * T::ROWS + row, column + eight, v);
+    }
+}
+
+template <class T> __device__ void consume(const task &t, unsigned char *memory)
+{
+    float sums[T::PRODUCTS][T::SUMS] = {};
+    operands o = operands_of<T>(t);
+    ring<T> at;
+    sac__grid_wait();
+    for (int tile = t.tile; tile < t.tiles; tile += t.apart) {
+        multiply<T>(sums, t, o, at);
+        if (t.split == 1)
+            finish_tile<T>(sums, t, tile);
+        else
+            share<T>(reinterpret_cast<float *>(memory), sums);
+    }
+}
+
+template <class T>
+__global__ void __launch_bounds__(T::THREADS, T::BLOCKS)
+    wgmma_kernel(const __grid_constant__ parameters a)
+{
+#ifndef OTHER_CHIP
+    SAC__SHARED(unsigned char, memory);
+    const task t = task_of<T>(a, memory);
+    const bool producer = threadIdx.x >= T::CONSUMERS;
+    if (threadIdx.x == T::CONSUMERS) {
+        sac__tma_prefetch(t.map);
+        for (int k = 0; k < T::STAGES; k++) {
+            sac__mbarrier_init(t.barriers + k * 16, 1);
+            sac__mbarrier_init(t.barriers + k * 16 + 8, T::CONSUMERS / 32);
+        }
+        sac__fence_mbarrier_init();
+    }
+    __syncthreads();
+    sac__grid_release();
+    if (!producer)
+        consume<T>(t, memory);
+    else if (threadIdx.x == T::CONSUMERS)
+        produce<T>(t);
+    if (t.split == 1) return;
+    __syncwarp();
+    sac__cluster_sync();
+    if (!producer) finish_shared<T>(t);
+    sac__cluster_sync(); // shared memory lives until all have read it
+#endif
+}
+
+// --- Launch -------------------------------------------------------------------------------------
+
+/// Blocks of a launch: one for each tile, or as many as run at once and do several.
+template <class T> int blocks_of(const parameters &a, int blocks)
+{
+    int device = 0, processors = 0;
+    if (a.problems.count > 1 || a.problems.split > 1) return blocks;
+    if (cudaGetDevice(&device) ||
+        cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device))
+        return blocks;
+    return min(blocks, processors * T::BLOCKS);
+}
+
+template <class T>
+int launch(const sac_conv_kernel *self, const parameters &a, int blocks, const sac_conv_launch *how)
+{
+    sac_launch launch = {};
+    launch.grid = dim3(static_cast<unsigned>(blocks_of<T>(a, blocks)));
+    launch.block = dim3(T::THREADS);
+    launch.stream = how->stream;
+    launch.shared = T::SHARED;
+    launch.cluster = how->split > 1 ? static_cast<unsigned>(how->split) : 0;
+    launch.overlap = how->overlap;
+    return sac__launch(self->name, launch, wgmma_kernel<T>, a);
+}
+
+using launcher = int(const sac_conv_kernel *, const parameters &, int, const sac_conv_launch *);
+
+launcher *const launchers[] = {
+#define LAUNCHER(rows, columns, groups, stages, blocks)                                            \
+    launch<shape<rows, columns, groups, stages, blocks>>,
+    SAC__CONV_WGMMA_TILES(LAUNCHER)
+#undef LAUNCHER
+};
+
+} // namespace
+
+int sac__conv_wgmma_launch(const struct sac_conv_kernel *self, const struct sac_conv *convs,
+                           int count, const struct sac_conv_launch *how)
+{
+    parameters a = {};
+    int blocks = sac__conv_problems_fill(&a.problems, self, convs, count, how->split);
+    for (int k = 0; k < count; k++) {
+        sac_im2col im2col = sac__wgmma_im2col(self, &convs[k]);
+        int error = sac__im2col_map(&a.map[k], &im2col);
+        if (error) return error;
+        a.box[k] = im2col.box;
+    }
+    return launchers[self->variant](self, a, blocks, how);
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// What conv_wgmma.c, which chooses, and conv_wgmma.cu, which runs, both know.
+#ifndef SAC_CUDA_CONV_WGMMA_H
+#define SAC_CUDA_CONV_WGMMA_H
+
+#include "conv_kernels.h"
+#include "cuda/tensor_map.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// Rows and columns of a tile, warpgroups that share its rows, stages, blocks a processor. Two
+/// blocks a processor: while one finishes a tile, the other keeps the matrix units busy.
+#define SAC__CONV_WGMMA_TILES(X)                                                                   \
+    X(256, 128, 2, 4, 1)                                                                           \
+    X(128, 256, 2, 4, 1)                                                                           \
+    X(128, 128, 2, 3, 2)                                                                           \
+    X(128, 64, 2, 4, 2)                                                                            \
+    X(128, 32, 2, 5, 2)                                                                            \
+    X(64, 128, 1, 4, 2)                                                                            \
+    X(64, 64, 1, 6, 2)                                                                             \
+    X(64, 32, 1, 8, 2)
+
+enum {
+    SAC__WGMMA_ROW = SAC__CONV_STEP * 2, ///< bytes of a row of a step
+    SAC__WGMMA_PAD = 8 ///< floats between rows of sums in shared memory, against bank conflicts
+};
+
+/// Dynamic shared bytes of a block: a ring of stages, which sums of a split replace, and two
+/// barriers a stage.
+#define SAC__WGMMA_SHARED(rows, columns, stages)                                                   \
+    (((stages) * ((rows) + (columns)) * SAC__WGMMA_ROW > (rows) * ((columns) + SAC__WGMMA_PAD) * 4 \
+          ? (stages) * ((rows) + (columns)) * SAC__WGMMA_ROW                                       \
+          : (rows) * ((columns) + SAC__WGMMA_PAD) * 4) +                                           \
+     (stages)*16)
+
+/// Channels of a load of the copy engine: 64, 32 or 16, the largest that a tap's channels are a
+/// multiple of; 0: none.
+static inline int sac__wgmma_box(const struct sac_conv *conv)
+{
+    for (int box = 64; box >= 16; box /= 2)
+        if (conv->channels % box == 0) return box;
+    return 0;
+}
+
+static inline struct sac_im2col sac__wgmma_im2col(const struct sac_conv_kernel *kernel,
+                                                  const struct sac_conv *conv)
+{
+    struct sac_im2col im2col = {conv->in,
+                                conv->n,
+                                conv->height,
+                                conv->width,
+                                conv->channels,
+                                conv->in_pitch,
+                                conv->out_height,
+                                conv->out_width,
+                                {conv->stride[0], conv->stride[1]},
+                                {conv->pad[0], conv->pad[1]},
+                                sac__wgmma_box(conv),
+                                kernel->rows};
+    return im2col;
+}
+
+int sac__conv_wgmma_launch(const struct sac_conv_kernel *self, const struct sac_conv *convs,
+                           int count, const struct sac_conv_launch *how);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
