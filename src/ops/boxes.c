@@ -3,33 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
 #include "error.h"
 #include "table.h"
 
 // ---- what came in -------------------------------------------------------------------------------
-
-static int check_nms(const sac_nms *nms)
-{
-    if (!(nms->conf >= 0.f && nms->conf <= 1.f))
-        return sac__fail(SAC_EINVAL, "a score threshold of %g is not within 0 to 1", nms->conf);
-    if (!(nms->iou >= 0.f && nms->iou <= 1.f))
-        return sac__fail(SAC_EINVAL, "an overlap threshold of %g is not within 0 to 1", nms->iou);
-    if (nms->max_det < 1)
-        return sac__fail(SAC_EINVAL, "at most %d boxes: at least 1 is needed", nms->max_det);
-    if ((unsigned)nms->compat > SAC_COMPAT_YOLOV5)
-        return sac__fail(SAC_EINVAL, "unknown compat form %d", (int)nms->compat);
-    if (nms->class_count && !nms->classes)
-        return sac__fail(SAC_EINVAL, "classes is NULL, class_count is %zu", nms->class_count);
-    return 0;
-}
-
-static int check_map(const sac_letterbox *fit)
-{
-    if (fit->width0 < 1 || fit->height0 < 1 || fit->width < 1 || fit->height < 1 ||
-        fit->new_width < 1 || fit->new_height < 1 || !(fit->gain > 0) || !isfinite(fit->gain))
-        return sac__fail(SAC_EINVAL, "the letterbox is not one of sac_letterbox_fit");
-    return 0;
-}
 
 // How many rows an undecoded YOLOX output has; 0 when the strides make no sense.
 static int64_t grid_rows(const sac_head *head, const sac_letterbox *fit)
@@ -187,8 +165,8 @@ static void reset(struct sac__candidates *candidates, const sac_nms *nms)
 static int start(sac_workspace *workspace, const sac_letterbox *letterbox, const sac_nms *nms,
                  int32_t classes)
 {
-    int error = check_nms(nms);
-    if (!error) error = check_map(letterbox);
+    int error = sac__check_nms(nms);
+    if (!error) error = sac__check_map(letterbox);
     if (!error) error = sac__workspace_reserve(workspace);
     if (!error) error = set_wanted(workspace, nms, classes);
     if (!error) reset(&workspace->candidates, nms);
@@ -214,8 +192,8 @@ int sac__check_boxes(const sac_tensor *output, int64_t index, const sac_head *he
         return sac__fail(SAC_EINVAL, "output, head, letterbox or nms is NULL");
     int error = check_tensor(output, index);
     if (!error) error = check_shape(output, head, letterbox);
-    if (!error) error = check_nms(nms);
-    return error ? error : check_map(letterbox);
+    if (!error) error = sac__check_nms(nms);
+    return error ? error : sac__check_map(letterbox);
 }
 
 int sac__ops_boxes(const struct sac_ops *ops, sac_workspace *workspace,

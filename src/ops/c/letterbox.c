@@ -33,14 +33,16 @@ int sac__letterbox_c(sac_workspace *workspace, const struct sac__letterbox_job *
                                          (size_t)fit->new_width * sizeof(struct sac__tap));
     if (error) return error;
     struct sac__tap *columns = workspace->columns.data;
+    const double across = sac__resize_scale(fit->new_width, fit->width0);
+    const double down = sac__resize_scale(fit->new_height, fit->height0);
     for (int32_t x = 0; x < fit->new_width; x++)
-        columns[x] = sac__resize_column(x, fit->new_width, fit->width0);
+        columns[x] = sac__resize_column(x, across, fit->width0);
     for (int channel = 0; channel < 3; channel++) {
         for (int32_t y = 0; y < fit->height; y++) {
             const int32_t d = y - fit->top;
             struct sac__tap row;
             const int inside = d >= 0 && d < fit->new_height;
-            if (inside) row = sac__resize_row(d, fit->new_height, fit->height0);
+            if (inside) row = sac__resize_row(d, down, fit->height0);
             write_row(job, channel, y, inside ? &row : NULL, columns);
         }
     }

@@ -42,7 +42,7 @@ struct sac__batch {
     int32_t filtered;    ///< nonzero: only classes that are wanted
     int32_t compat, whole; ///< for sac__picture.map
     float conf, iou;
-    float limit;         ///< sac__maps_limit(conf)
+    float limit; ///< sac__maps_limit(conf)
 };
 
 /// Bytes of the block for at most `capacity` pictures and a head of `classes` classes.
@@ -55,9 +55,10 @@ void sac__batch_start(struct sac__batch *batch, int capacity, int classes);
 /// sac_head_read checks. Errors: SAC_EINVAL.
 int sac__batch_nms(struct sac__batch *batch, const sac_nms *nms, sac_head_family family);
 
-/// Sets picture `index` and, where it is the last, `count` to index + 1. `image` is one that the
-/// device can read (SAC_HOST_PINNED with the address it has on the device, or SAC_CUDA); NULL: for
-/// boxes only. `pixels` matters with an image; its pad and no_scaling must be those of the input.
+/// Sets picture `index`; `count` becomes at least index + 1 (set it lower where fewer follow).
+/// `image` is one that the device can read (SAC_HOST_PINNED with the address it has on the device,
+/// or SAC_CUDA); NULL: for boxes only. `fit` is for the input's extents. `pixels` matters with an
+/// image; its pad and no_scaling must be those of the input.
 /// Errors: SAC_EINVAL, SAC_EUNSUPPORTED (format or memory).
 int sac__batch_picture(struct sac__batch *batch, int index, const sac_image *image,
                        const sac_letterbox *fit, const sac_pixels *pixels);
@@ -110,6 +111,7 @@ struct sac__boxes {
                                ///< and after a failure all zero, 256-byte aligned
     int32_t n;
     int32_t multi_label;       ///< whether the workspace was sized for it
+    int32_t blocks;            ///< that share a picture's NMS; 0: as suits the GPU
     const struct sac__batch *batch;
 };
 

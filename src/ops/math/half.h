@@ -5,8 +5,15 @@
 
 #include "hd.h"
 
+#if defined(__CUDACC__)
+#include <cuda_fp16.h>
+#endif
+
 SAC_HD float sac__half_float(uint16_t half)
 {
+#if defined(__CUDA_ARCH__) // one instruction for the same function
+    return __half2float(__ushort_as_half(half));
+#else
     const uint32_t sign = (uint32_t)(half & 0x8000u) << 16;
     const uint32_t rest = half & 0x7fffu;
     if (rest >= 0x7c00u) { // infinity; NaN, made quiet as the processor does
@@ -16,10 +23,14 @@ SAC_HD float sac__half_float(uint16_t half)
     if (rest >= 0x400u) return sac__bits_float(sign | ((rest << 13) + (112u << 23)));
     const float tiny = (float)rest * 5.9604644775390625e-8f; // subnormal: rest times 2^-24
     return sign ? -tiny : tiny;
+#endif
 }
 
 SAC_HD uint16_t sac__float_half(float x)
 {
+#if defined(__CUDA_ARCH__)
+    return __half_as_ushort(__float2half_rn(x));
+#else
     const uint32_t bits = sac__float_bits(x);
     const uint32_t sign = bits >> 16 & 0x8000u;
     const uint32_t rest = bits & 0x7fffffffu;
@@ -31,6 +42,7 @@ SAC_HD uint16_t sac__float_half(float x)
     }
     const uint32_t even = rest >> 13 & 1u;
     return (uint16_t)(sign | ((rest - (112u << 23) + 0xfffu + even) >> 13));
+#endif
 }
 
 #endif

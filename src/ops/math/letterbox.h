@@ -10,7 +10,7 @@
 
 // ---- where the picture lies ---------------------------------------------------------------------
 
-SAC_HD double sac__fit_gain(int32_t width0, int32_t height0, int32_t width, int32_t height,
+static inline double sac__fit_gain(int32_t width0, int32_t height0, int32_t width, int32_t height,
                             int no_upscale)
 {
     const double x = (double)width / width0, y = (double)height / height0;
@@ -19,7 +19,7 @@ SAC_HD double sac__fit_gain(int32_t width0, int32_t height0, int32_t width, int3
 }
 
 /// Extent of the resized picture: rounded half to even, or truncated as YOLOX does.
-SAC_HD int32_t sac__fit_extent(int32_t extent0, double gain, int truncate)
+static inline int32_t sac__fit_extent(int32_t extent0, double gain, int truncate)
 {
     const double extent = truncate ? floor(extent0 * gain) : rint(extent0 * gain);
     return extent < 1. ? 1 : (int32_t)extent;
@@ -27,7 +27,7 @@ SAC_HD int32_t sac__fit_extent(int32_t extent0, double gain, int truncate)
 
 /// Padding before the picture along one axis. extent_io: the input's extent, changed by
 /// SAC_FIT_AUTO.
-SAC_HD int32_t sac__fit_before(int32_t *extent_io, int32_t inner, sac_fit fit, int32_t stride)
+static inline int32_t sac__fit_before(int32_t *extent_io, int32_t inner, sac_fit fit, int32_t stride)
 {
     if (fit == SAC_FIT_TOP_LEFT) return 0;
     double pad = *extent_io - inner;
@@ -38,7 +38,7 @@ SAC_HD int32_t sac__fit_before(int32_t *extent_io, int32_t inner, sac_fit fit, i
 }
 
 /// sac_letterbox_fit for arguments that are known to be good; stride ≥ 1.
-SAC_HD sac_letterbox sac__fit(int32_t width0, int32_t height0, int32_t width, int32_t height,
+static inline sac_letterbox sac__fit(int32_t width0, int32_t height0, int32_t width, int32_t height,
                               sac_letterbox_options options)
 {
     const double gain = sac__fit_gain(width0, height0, width, height, options.no_upscale);
@@ -84,6 +84,19 @@ static inline int sac__pixels_order(struct sac__pixels *pixels, sac_pixel_format
     pixels->byte[1] = formats[format].green;
     pixels->byte[2] = bgr ? red : blue;
     return 1;
+}
+
+/// A picture that has been checked.
+static inline struct sac__pixels sac__pixels_of(const sac_image *image, int bgr)
+{
+    struct sac__pixels pixels = {0};
+    sac__pixels_order(&pixels, image->format, bgr);
+    pixels.data = image->data;
+    pixels.stride = image->stride;
+    if (image->format != SAC_NV12) return pixels;
+    pixels.chroma = image->chroma;
+    pixels.chroma_stride = image->chroma_stride;
+    return pixels;
 }
 
 /// A byte of a pixel of an NV12 picture.

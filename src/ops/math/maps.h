@@ -90,14 +90,29 @@ SAC_HD int sac__maps_quiet(const struct sac__maps *maps, const struct sac__map_l
     return 1;
 }
 
-/// Class scores of a row: `map` from channel `first` on. Those that cannot be above conf are zero.
+/// A class score from its logit; zero where it cannot be above conf.
+SAC_HD float sac__maps_score(float logit, float limit)
+{
+    return sac__finite(logit) && logit <= limit ? 0.f : sac__logit_score(logit);
+}
+
+/// Class scores of a row: `map` from channel `first` on.
 SAC_HD void sac__maps_scores(const struct sac__maps *maps, const struct sac__raw_map *map,
                              int64_t first, int32_t cell, float limit, float *scores)
 {
-    for (int32_t c = 0; c < maps->head.classes; c++) {
-        const float x = sac__maps_logit(maps, map, first + c, cell);
-        scores[c] = sac__finite(x) && x <= limit ? 0.f : sac__logit_score(x);
-    }
+    for (int32_t c = 0; c < maps->head.classes; c++)
+        scores[c] = sac__maps_score(sac__maps_logit(maps, map, first + c, cell), limit);
+}
+
+/// Four sigmoids → centre and size, in place.
+SAC_HD void sac__maps_box_v5(const struct sac__map_level *level, int32_t anchor, int32_t cell,
+                             float *box)
+{
+    const float w = 2.f * box[2], h = 2.f * box[3];
+    box[0] = (2.f * box[0] + ((float)(cell % level->width) - 0.5f)) * level->stride;
+    box[1] = (2.f * box[1] + ((float)(cell / level->width) - 0.5f)) * level->stride;
+    box[2] = w * w * level->anchors[anchor][0];
+    box[3] = h * h * level->anchors[anchor][1];
 }
 
 SAC_HD void sac__maps_row_v5(const struct sac__maps *maps, const struct sac__map_level *level,
@@ -106,11 +121,7 @@ SAC_HD void sac__maps_row_v5(const struct sac__maps *maps, const struct sac__map
     const int64_t first = (int64_t)anchor * sac__maps_width(maps);
     for (int32_t v = 0; v < 5; v++)
         values[v] = sac__logit_score(sac__maps_logit(maps, &level->boxes, first + v, cell));
-    const float w = 2.f * values[2], h = 2.f * values[3];
-    values[0] = (2.f * values[0] + ((float)(cell % level->width) - 0.5f)) * level->stride;
-    values[1] = (2.f * values[1] + ((float)(cell / level->width) - 0.5f)) * level->stride;
-    values[2] = w * w * level->anchors[anchor][0];
-    values[3] = h * h * level->anchors[anchor][1];
+    sac__maps_box_v5(level, anchor, cell, values);
     sac__maps_scores(maps, &level->boxes, first + 5, cell, limit, values + 5);
 }
 
@@ -135,17 +146,23 @@ SAC_HD float sac__maps_distance(const struct sac__maps *maps, const struct sac__
     return mean / sum;
 }
 
+/// Distances left, top, right, bottom → centre and size, in place.
+SAC_HD void sac__maps_box_v8(const struct sac__map_level *level, int32_t cell, float *box)
+{
+    const float x = (float)(cell % level->width) + 0.5f, y = (float)(cell / level->width) + 0.5f;
+    const float left = box[0], top = box[1], right = box[2], bottom = box[3];
+    box[0] = (x + (right - left) / 2.f) * level->stride;
+    box[1] = (y + (bottom - top) / 2.f) * level->stride;
+    box[2] = (left + right) * level->stride;
+    box[3] = (top + bottom) * level->stride;
+}
+
 SAC_HD void sac__maps_row_v8(const struct sac__maps *maps, const struct sac__map_level *level,
                              int32_t cell, float limit, float *values)
 {
-    const float x = (float)(cell % level->width) + 0.5f, y = (float)(cell / level->width) + 0.5f;
-    float d[4];
     for (int32_t side = 0; side < 4; side++)
-        d[side] = sac__maps_distance(maps, level, side, cell);
-    values[0] = (x + (d[2] - d[0]) / 2.f) * level->stride;
-    values[1] = (y + (d[3] - d[1]) / 2.f) * level->stride;
-    values[2] = (d[0] + d[2]) * level->stride;
-    values[3] = (d[1] + d[3]) * level->stride;
+        values[side] = sac__maps_distance(maps, level, side, cell);
+    sac__maps_box_v8(level, cell, values);
     sac__maps_scores(maps, &level->scores, 0, cell, limit, values + 4);
 }
 

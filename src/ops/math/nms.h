@@ -34,6 +34,18 @@ SAC_HD float sac__iou(const struct sac__shifted *a, const struct sac__shifted *b
     return common / (a->area + b->area - common);
 }
 
+/// sac__iou(a, b) > iou, mostly without the division; iou ≥ 0.
+SAC_HD int sac__iou_above(const struct sac__shifted *a, const struct sac__shifted *b, float iou)
+{
+    const float width = (a->x2 < b->x2 ? a->x2 : b->x2) - (a->x1 > b->x1 ? a->x1 : b->x1);
+    const float height = (a->y2 < b->y2 ? a->y2 : b->y2) - (a->y1 > b->y1 ? a->y1 : b->y1);
+    const float common = (width > 0.f ? width : 0.f) * (height > 0.f ? height : 0.f);
+    if (!(common > 0.f)) return 0;
+    const float whole = a->area + b->area - common;
+    if (common < iou * whole * 0.999999f) return 0; // further below than rounding reaches
+    return common / whole > iou;
+}
+
 /// The one order of candidates: falling score, then rising anchor, then rising class.
 SAC_HD int sac__candidate_before(const struct sac__candidate *a, const struct sac__candidate *b)
 {

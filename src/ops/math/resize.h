@@ -22,31 +22,37 @@ SAC_HD struct sac__tap sac__resize_weights(int32_t first, int32_t second, float 
     return tap;
 }
 
-/// Source position of output pixel `d`; the part behind the point goes to fraction_out.
-SAC_HD int32_t sac__resize_position(int32_t d, int32_t dst, int32_t src, float *fraction_out)
+/// Source pixels an output pixel.
+SAC_HD double sac__resize_scale(int32_t dst, int32_t src)
 {
-    const double scale = 1.0 / ((double)dst / src);
+    return 1.0 / ((double)dst / src);
+}
+
+/// Source position of output pixel `d`; the part behind the point goes to fraction_out.
+SAC_HD int32_t sac__resize_position(int32_t d, double scale, float *fraction_out)
+{
     const float position = (float)((d + 0.5) * scale - 0.5);
     const float whole = floorf(position);
     *fraction_out = position - whole;
     return (int32_t)whole;
 }
 
-/// Column d of dst from src columns: at the borders the nearest pixel alone.
-SAC_HD struct sac__tap sac__resize_column(int32_t d, int32_t dst, int32_t src)
+/// Output column d from `src` source columns: at the borders the nearest pixel alone.
+SAC_HD struct sac__tap sac__resize_column(int32_t d, double scale, int32_t src)
 {
     float fraction;
-    const int32_t s = sac__resize_position(d, dst, src, &fraction);
+    const int32_t s = sac__resize_position(d, scale, &fraction);
     if (s < 0) return sac__resize_weights(0, src > 1 ? 1 : 0, 0.f);
     if (s >= src - 1) return sac__resize_weights(src - 1, src - 1, 0.f);
     return sac__resize_weights(s, s + 1, fraction);
 }
 
-/// Row d of dst from src rows: at the borders the fraction stays and both rows are the same one.
-SAC_HD struct sac__tap sac__resize_row(int32_t d, int32_t dst, int32_t src)
+/// Output row d from `src` source rows: at the borders the fraction stays and both rows are the
+/// same one.
+SAC_HD struct sac__tap sac__resize_row(int32_t d, double scale, int32_t src)
 {
     float fraction;
-    const int32_t s = sac__resize_position(d, dst, src, &fraction);
+    const int32_t s = sac__resize_position(d, scale, &fraction);
     return sac__resize_weights(sac__clamp(s, 0, src - 1), sac__clamp(s + 1, 0, src - 1), fraction);
 }
 

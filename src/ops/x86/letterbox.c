@@ -17,6 +17,7 @@ struct letterbox {
     const struct sac__letterbox_job *job;
     struct sac__columns columns;
     struct lines lines;
+    double down; ///< source rows a row
     float scale;
 };
 
@@ -45,8 +46,9 @@ static int open_columns(struct sac__columns *columns, sac_workspace *workspace,
     if (error) return error;
     uint8_t(*taps)[TAPS] = workspace->columns.data;
     int32_t *offset = (int32_t *)(void *)(taps + groups), *weights = offset + padded;
+    const double scale = sac__resize_scale(count, width0);
     for (int32_t x = 0; x < padded; x++) {
-        const struct sac__tap tap = sac__resize_column(x < count ? x : count - 1, count, width0);
+        const struct sac__tap tap = sac__resize_column(x < count ? x : count - 1, scale, width0);
         offset[x] = tap.first * step;
         weights[x] = tap.weight0 | tap.weight1 << 16;
     }
@@ -147,7 +149,7 @@ static void *open_row(const struct letterbox *letterbox, int channel, int32_t y)
 static void write_resized(struct letterbox *letterbox, int32_t y)
 {
     const struct sac__letterbox_job *job = letterbox->job;
-    const struct sac__tap row = sac__resize_row(y, job->fit.new_height, job->fit.height0);
+    const struct sac__tap row = sac__resize_row(y, letterbox->down, job->fit.height0);
     const int32_t second = row.weight1 ? row.second : row.first; // weight 0: any row will do
     const int upper = line_of(letterbox, row.first, letterbox->lines.row[0] != second);
     const int lower = line_of(letterbox, second, upper);
@@ -173,7 +175,11 @@ int sac__letterbox_x86(const struct sac__row_kernels *kernels, sac_workspace *wo
 {
     if (job->src.chroma) return sac__letterbox_c(workspace, job);
     struct letterbox letterbox = {
-        .kernels = kernels, .job = job, .scale = job->scaled ? 1 / 255.f : 1.f};
+        .kernels = kernels,
+        .job = job,
+        .down = sac__resize_scale(job->fit.new_height, job->fit.height0),
+        .scale = job->scaled ? 1 / 255.f : 1.f,
+    };
     const int same = job->fit.new_width == job->fit.width0 &&
                      job->fit.new_height == job->fit.height0;
     int error = same ? 0 : open_columns(&letterbox.columns, workspace, job);

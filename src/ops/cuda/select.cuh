@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// Choosing and sorting keys by the blocks of a cluster. Each block has keys of its own; all of them
+// come to the same results.
+#ifndef SAC_OPS_CUDA_SELECT_CUH
+#define SAC_OPS_CUDA_SELECT_CUH
+
+#include "boxes.cuh"
+#include "cluster.cuh"
+
+enum {
+    SAC__NMS_THREADS = SAC__CHUNK,
+    SAC__NMS_WARPS = SAC__NMS_THREADS / 32,
+    SAC__BINS = 4 * SAC__NMS_THREADS
+};
+
+struct sac__select_shared {
+    alignas(16) uint32_t histogram[2][SAC__BINS]; ///< used in turn
+    uint32_t warp_sums[SAC__NMS_WARPS];
+    uint32_t bin, before; ///< where the limit falls, and keys in the bins before
+    int turn;
+};
+
+/// Sum over the threads before this one; *total_out: over all. All threads come.
+SAC__DEVICE uint32_t sac__block_scan(uint32_t value, uint32_t *warp_sums, uint32_t *total_out)
+{
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    uint32_t sum = value;
+#pragma unroll
+    for (int step = 1; step < 32; step *= 2) {
+        const uint32_t other = __shfl_up_sync(~0u, sum, step);
+        if (lane >= step) sum += other;
+    }
+    __syncthreads(); // warp_sums of the scan before are read
+    if (lane == 31) warp_sums[warp] = sum;
+    __syncthreads();
+    uint32_t before = 0, total = 0;
+#pragma unroll
+    for (int w = 0; w < SAC__NMS_WARPS; w++) {
+        if (w == warp) before = total;
+        total += warp_sums[w];
+    }
+    *total_out = total;
+    return before + sum - value;
+}
+
+/// Counts the block's keys within [low,high) by bins of 2^shift; the other histogram is cleared for
+/// the next time.
+SAC__DEVICE void sac__count_bins(sac__select_shared &shared, const sac__cluster &cluster,
+                                 const uint64_t *keys, uint32_t count, uint64_t low, uint64_t high,
+                                 int shift)
+{
+    uint32_t *histogram = shared.histogram[shared.turn];
+    for (uint32_t k = threadIdx.x; k < count; k += SAC__NMS_THREADS)
+        if (keys[k] >= low && keys[k] < high) atomicAdd(&histogram[(keys[k] - low) >> shift], 1u);
+    cluster.sync();
+    *(uint4 *)&shared.histogram[!shared.turn][4 * threadIdx.x] = make_uint4(0, 0, 0, 0);
+}
+
+/// The last bin that may begin at or before `most` keys: shared.bin, shared.before; SAC__BINS where
+/// all keys fit.
+SAC__DEVICE void sac__find_bin(sac__select_shared &shared, const sac__cluster &cluster,
+                               uint32_t most)
+{
+    uint4 bins = make_uint4(0, 0, 0, 0);
+    for (uint32_t rank = 0; rank < cluster.size; rank++) {
+        const uint4 other = cluster.read4(&shared.histogram[shared.turn][4 * threadIdx.x], rank);
+        bins = make_uint4(bins.x + other.x, bins.y + other.y, bins.z + other.z, bins.w + other.w);
+    }
+    uint32_t total;
+    uint32_t before = sac__block_scan(bins.x + bins.y + bins.z + bins.w, shared.warp_sums, &total);
+    const uint32_t each[4] = {bins.x, bins.y, bins.z, bins.w};
+#pragma unroll
+    for (int k = 0; k < 4; k++) {
+        if (before <= most && most < before + each[k]) {
+            shared.bin = 4 * threadIdx.x + k;
+            shared.before = before;
+        }
+        before += each[k];
+    }
+    if (threadIdx.x == 0 && total <= most) {
+        shared.bin = SAC__BINS;
+        shared.before = total;
+    }
+    __syncthreads();
+    if (threadIdx.x == 0) shared.turn = !shared.turn;
+    // What follows begins with a barrier before anybody changes bin, before or turn again.
+}
+
+/// How many bits to leave out so that keys of [low,high) fall into SAC__BINS bins.
+SAC__DEVICE int sac__bin_shift(uint64_t low, uint64_t high)
+{
+    const int bits = 64 - __clzll((long long)(high - 1 - low)); // 0 where low + 1 = high
+    return max(bits - 11, 0);
+}
+
+/// A bound such that at most `most` keys of [low,high) of all blocks are below it: exactly `most`
+/// of them (all, where there are fewer) if `exact`, else at least half as many. Their number goes to
+/// *below_out.
+SAC__DEVICE uint64_t sac__find_bound(sac__select_shared &shared, const sac__cluster &cluster,
+                                     const uint64_t *keys, uint32_t count, uint64_t low,
+                                     uint64_t high, uint32_t most, bool exact, uint32_t *below_out)
+{
+    uint32_t below = 0;
+    while (low < high) {
+        const int shift = sac__bin_shift(low, high);
+        sac__count_bins(shared, cluster, keys, count, low, high, shift);
+        sac__find_bin(shared, cluster, most - below);
+        const uint32_t bin = shared.bin;
+        below += shared.before;
+        __syncthreads();
+        if (bin == SAC__BINS) {
+            low = high;
+            break;
+        }
+        low += (uint64_t)bin << shift;
+        if (below == most || (!exact && below >= most / 2)) break;
+        const uint64_t width = (uint64_t)1 << shift;
+        high = high - low < width ? high : low + width;
+    }
+    *below_out = below;
+    return low;
+}
+
+/// Sorts the keys of all threads, one each, by rising thread; those from `count` on are ~0 and stay.
+/// Bitonic: within a warp by shuffles, else through shared memory (2 · SAC__NMS_THREADS).
+SAC__DEVICE uint64_t sac__block_sort(uint64_t key, uint64_t *shared, uint32_t count)
+{
+    const uint32_t thread = threadIdx.x;
+    int turn = 0;
+    for (uint32_t run = 2; run < 2 * count; run *= 2) {
+        for (uint32_t step = run / 2; step > 0; step /= 2) {
+            uint64_t other;
+            if (step >= 32) {
+                uint64_t *place = shared + turn * SAC__NMS_THREADS;
+                place[thread] = key;
+                __syncthreads();
+                other = place[thread ^ step];
+                turn = !turn;
+            } else {
+                other = __shfl_xor_sync(~0u, key, step);
+            }
+            const bool rising = (thread & run) == 0, lower = (thread & step) == 0;
+            const bool smaller = other < key;
+            if (smaller == (rising == lower)) key = other;
+        }
+    }
+    __syncthreads();
+    return key;
+}
+
+#endif

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rows as the head reads them, one struct a kind of raw output. A block reads rows of one picture
+// and level; item i of it is any row, ordered so that neighbours lie together in memory.
+//
+//   slices              threads that share in deciding whether a row is quiet
+//   quiet(i, slice)     whether the row can be passed over, as far as this slice sees
+//   row(i)              its number among all of the picture's
+//   objectness(i)       where has_objectness
+//   score(i, c)         class score, without objectness
+//   side(i, lane)       one of four values that box() starts from
+//   box(i, values)      centre and size or corners → corners, in place
+#ifndef SAC_OPS_CUDA_SOURCE_CUH
+#define SAC_OPS_CUDA_SOURCE_CUH
+
+#include "boxes.cuh"
+
+struct sac__source_v5 {
+    static constexpr int slices = 1;
+    static constexpr bool has_objectness = true, final = false;
+    const sac__maps *maps;
+    const sac__map_level *level;
+    int32_t first; ///< row of the level's first cell
+    float conf, limit;
+
+    __device__ __forceinline__ int count() const
+    {
+        return level->anchor_count * level->width * level->height;
+    }
+    __device__ __forceinline__ int anchor(int i) const
+    {
+        return i % level->anchor_count;
+    }
+    __device__ __forceinline__ int cell(int i) const
+    {
+        return i / level->anchor_count;
+    }
+    __device__ __forceinline__ float logit(int i, int value) const
+    {
+        const int64_t channel = (int64_t)anchor(i) * sac__maps_width(maps) + value;
+        return sac__maps_logit(maps, &level->boxes, channel, cell(i));
+    }
+    __device__ __forceinline__ bool quiet(int i, int) const
+    {
+        return sac__maps_quiet(maps, level, anchor(i), cell(i), limit);
+    }
+    __device__ __forceinline__ int row(int i) const
+    {
+        return first + anchor(i) * level->width * level->height + cell(i);
+    }
+    __device__ __forceinline__ float objectness(int i) const
+    {
+        return sac__logit_score(logit(i, 4));
+    }
+    __device__ __forceinline__ float score(int i, int c) const
+    {
+        return sac__maps_score(logit(i, 5 + c), limit);
+    }
+    __device__ __forceinline__ float side(int i, int lane) const
+    {
+        return sac__logit_score(logit(i, lane));
+    }
+    __device__ __forceinline__ void box(int i, float *values) const
+    {
+        sac__maps_box_v5(level, anchor(i), cell(i), values);
+        sac__box_corners(values);
+    }
+};
+
+struct sac__source_v8 {
+    static constexpr int slices = 4;
+    static constexpr bool has_objectness = false, final = false;
+    const sac__maps *maps;
+    const sac__map_level *level;
+    int32_t first;
+    float conf, limit;
+
+    __device__ __forceinline__ int count() const
+    {
+        return level->width * level->height;
+    }
+    __device__ __forceinline__ float logit(int i, int c) const
+    {
+        return sac__maps_logit(maps, &level->scores, c, i);
+    }
+    __device__ __forceinline__ bool quiet(int i, int slice) const
+    {
+        bool quiet = true;
+#pragma unroll 4
+        for (int c = slice; c < maps->head.classes; c += slices) {
+            const float x = logit(i, c);
+            quiet = quiet && sac__finite(x) && x <= limit;
+        }
+        return quiet;
+    }
+    __device__ __forceinline__ int row(int i) const
+    {
+        return first + i;
+    }
+    __device__ __forceinline__ float objectness(int) const
+    {
+        return 1.f;
+    }
+    __device__ __forceinline__ float score(int i, int c) const
+    {
+        return sac__maps_score(logit(i, c), limit);
+    }
+    __device__ __forceinline__ float side(int i, int lane) const
+    {
+        return sac__maps_distance(maps, level, lane, i);
+    }
+    __device__ __forceinline__ void box(int i, float *values) const
+    {
+        sac__maps_box_v8(level, i, values);
+        sac__box_corners(values);
+    }
+};
+
+enum sac__rows_kind { SAC__ROWS_OBJECTNESS, SAC__ROWS_PLAIN, SAC__ROWS_FINAL };
+
+template <int KIND> struct sac__source_rows {
+    static constexpr int slices = KIND == SAC__ROWS_PLAIN ? 4 : 1;
+    static constexpr bool has_objectness = KIND == SAC__ROWS_OBJECTNESS;
+    static constexpr bool final = KIND == SAC__ROWS_FINAL;
+    const sac__rows *rows;
+    float conf;
+
+    __device__ __forceinline__ int count() const
+    {
+        return rows->count;
+    }
+    __device__ __forceinline__ bool quiet_value(float x) const
+    {
+        return sac__finite(x) && !(x > conf);
+    }
+    __device__ __forceinline__ bool quiet(int i, int slice) const
+    {
+        if constexpr (KIND != SAC__ROWS_PLAIN) return quiet_value(sac__row_value(rows, i, 4));
+        bool quiet = true;
+#pragma unroll 4
+        for (int c = slice; c < rows->head.classes; c += slices)
+            quiet = quiet && quiet_value(sac__row_value(rows, i, 4 + c));
+        return quiet;
+    }
+    __device__ __forceinline__ int row(int i) const
+    {
+        return i;
+    }
+    __device__ __forceinline__ float objectness(int i) const
+    {
+        return sac__row_value(rows, i, 4);
+    }
+    __device__ __forceinline__ float score(int i, int c) const
+    {
+        return sac__row_value(rows, i, 4 + has_objectness + c);
+    }
+    __device__ __forceinline__ float side(int i, int lane) const
+    {
+        return sac__row_value(rows, i, lane);
+    }
+    __device__ __forceinline__ void box(int i, float *values) const
+    {
+        if (rows->head.family == SAC_HEAD_YOLOX) sac__yolox_decode(rows, i, values);
+        if (!final) sac__box_corners(values);
+    }
+};
+
+#endif
