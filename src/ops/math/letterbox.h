@@ -89,7 +89,8 @@ static inline int sac__pixels_order(struct sac__pixels *pixels, sac_pixel_format
 /// A picture that has been checked.
 static inline struct sac__pixels sac__pixels_of(const sac_image *image, int bgr)
 {
-    struct sac__pixels pixels = {0};
+    struct sac__pixels pixels;
+    memset(&pixels, 0, sizeof pixels);
     sac__pixels_order(&pixels, image->format, bgr);
     pixels.data = image->data;
     pixels.stride = image->stride;

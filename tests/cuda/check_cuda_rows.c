@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// Head and NMS on rows equal the C set's, bit for bit, for every family.
+//   check_cuda_rows [SEED [CASES]]
+//   check_cuda_rows --bench           microseconds (for a GPU)
+#include "boxes_run.h"
+#include "check/rows_case.h"
+
+enum { MOST = 3, CASES = CHECK_CASES(30, 600) };
+
+static struct sac__rows rows_of(const struct output *output, const void *data)
+{
+    const int across = output->head.family == SAC_HEAD_V8;
+    const int64_t *shape = output->tensor.shape;
+    return (struct sac__rows){
+        .data = data,
+        .half = output->tensor.dtype == SAC_F16,
+        .count = (int32_t)shape[across ? 2 : 1],
+        .row_step = across ? 1 : shape[2],
+        .value_step = across ? shape[2] : 1,
+        .head = output->head,
+        .width = output->fit.width,
+        .height = output->fit.height,
+    };
+}
+
+/// All pictures' rows, one behind the other, on the device.
+static void *upload(const struct output *outputs, int n)
+{
+    const size_t bytes = sac_tensor_bytes(&outputs[0].tensor);
+    uint8_t *all = room(bytes * (size_t)n);
+    for (int k = 0; k < n; k++) memcpy(all + bytes * (size_t)k, outputs[k].tensor.data, bytes);
+    void *device = device_copy(all, bytes * (size_t)n);
+    free(all);
+    return device;
+}
+
+/// Twice: the second run finds the workspace as the first one left it.
+static void run_twice(struct boxes_run *run, const struct output *outputs, const void *data,
+                      const sac_detections *want)
+{
+    const struct sac__rows rows = rows_of(outputs, data);
+    const int64_t step = sac_tensor_count(&outputs[0].tensor);
+    for (int turn = 0; turn < 2; turn++) {
+        run->boxes.blocks = 1 << check_int(0, 3);
+        boxes_run_send(run);
+        CHECK(!sac__boxes_rows_cuda(&run->boxes, &rows, step, NULL, turn), "%s",
+              sac_error_message());
+        boxes_run_check(run, want);
+    }
+}
+
+static size_t check_case(sac_workspace *workspace, const struct shape *shape)
+{
+    const int n = check_int(1, MOST);
+    const sac_dtype dtype = check_int(0, 2) ? SAC_F32 : SAC_F16;
+    const int32_t classes[] = {check_int(0, shape->classes), 0, check_int(-1, shape->classes)};
+    const sac_nms nms = random_nms(classes);
+    struct output outputs[MOST];
+    sac_detections want[MOST] = {{0}};
+    struct boxes_run run =
+        boxes_run_open(n, shape->rows, shape->classes, shape->family, &nms);
+    printf("%s: %d of %d rows, %d classes, conf %g, most %d\n", sac_head_name(shape->family), n,
+           shape->rows, shape->classes, (double)nms.conf, nms.max_det);
+    size_t boxes = 0;
+    for (int k = 0; k < n; k++) {
+        outputs[k] = new_output(shape, dtype);
+        CHECK(!sac__ops_boxes(sac__ops_find("c"), workspace, &want[k], &outputs[k].tensor, 0,
+                              &outputs[k].head, &outputs[k].fit, &nms),
+              "%s", sac_error_message());
+        if (k == 0 || check_int(0, 3)) boxes_run_add(&run, &outputs[k].fit);
+        else break; // places that are not in use
+        boxes += want[k].count;
+    }
+    for (int k = run.count + (run.count < n); k < n; k++) outputs[k] = new_output(shape, dtype);
+    void *data = upload(outputs, n);
+    run_twice(&run, outputs, data, want);
+    boxes_run_close(&run);
+    cuda(cudaFree(data));
+    for (int k = 0; k < n; k++) {
+        sac_detections_free(&want[k]);
+        sac_tensor_free(&outputs[k].tensor);
+    }
+    return boxes;
+}
+
+// ---- bench --------------------------------------------------------------------------------------
+
+enum { TURNS = 4 };
+
+struct job {
+    struct boxes_run runs[TURNS];
+    struct sac__rows rows[TURNS];
+    int64_t step;
+};
+
+static int launch(void *job, int turn, cudaStream_t stream)
+{
+    const struct job *j = job;
+    return sac__boxes_rows_cuda(&j->runs[turn % TURNS].boxes, &j->rows[turn % TURNS], j->step,
+                                stream, 1);
+}
+
+static void bench(const char *what, struct shape shape, sac_dtype dtype, float conf, int blocks)
+{
+    struct job job;
+    struct output output = new_output(&shape, dtype);
+    sac_nms nms = SAC_NMS_DEFAULT;
+    nms.conf = conf;
+    job.step = sac_tensor_count(&output.tensor);
+    for (int k = 0; k < TURNS; k++) {
+        job.runs[k] = boxes_run_open(1, shape.rows, shape.classes, shape.family, &nms);
+        job.runs[k].boxes.blocks = blocks;
+        boxes_run_add(&job.runs[k], &output.fit);
+        boxes_run_send(&job.runs[k]);
+        job.rows[k] = rows_of(&output, upload(&output, 1));
+    }
+    const double us = bench_time(launch, &job);
+    struct sac__found *found = device_read(job.runs[0].boxes.found, sizeof *found);
+    char text[96];
+    snprintf(text, sizeof text, "%s, %d blocks: %lld, %lld boxes", what, blocks,
+             (long long)found->passed, (long long)found->count);
+    bench_row(text, us, (double)sac_tensor_bytes(&output.tensor), 4.3e6);
+    free(found);
+    for (int k = 0; k < TURNS; k++) {
+        boxes_run_close(&job.runs[k]);
+        cuda(cudaFree((void *)job.rows[k].data));
+    }
+    sac_tensor_free(&output.tensor);
+}
+
+static void bench_all(void)
+{
+    const struct shape few5 = {SAC_HEAD_V5, 25200, 80, 640, 0.004f, 0};
+    const struct shape many5 = {SAC_HEAD_V5, 102000, 5, 1280, 0.4f, 0};
+    const struct shape crowd5 = {SAC_HEAD_V5, 102000, 2, 1280, 0.6f, 0}; // few boxes stay
+    const struct shape few8 = {SAC_HEAD_V8, 8400, 80, 640, 0.004f, 0};
+    const struct shape many8 = {SAC_HEAD_V8, 8400, 80, 640, 1.f, 0};
+    for (int blocks = 1; blocks <= 16; blocks *= blocks == 1 ? 4 : 2) {
+        bench("v5 25200x85 fp32", few5, SAC_F32, 0.3f, blocks);
+        bench("v5 102000x10 fp32", many5, SAC_F32, 0.25f, blocks);
+        bench("v5 102000x7 fp32", crowd5, SAC_F32, 0.25f, blocks);
+        bench("v8 84x8400 fp32", few8, SAC_F32, 0.35f, blocks);
+        bench("v8 84x8400 fp32", many8, SAC_F32, 0.25f, blocks);
+    }
+}
+
+int main(int count, char **arguments)
+{
+    const int benching = count > 1 && strcmp(arguments[1], "--bench") == 0;
+    check_seed(count > 1 && !benching ? arguments[1] : NULL);
+    if (benching) {
+        bench_all();
+        return 0;
+    }
+    sac_workspace *workspace;
+    CHECK(!sac__workspace_open(&workspace), "%s", sac_error_message());
+    const int cases = count > 2 ? atoi(arguments[2]) : CASES;
+    size_t boxes = 0;
+    for (int i = 0; i < cases; i++) {
+        const struct shape shape = random_shape();
+        boxes += check_case(workspace, &shape);
+    }
+    const struct shape crowd = {SAC_HEAD_V5, 40000, 3, 1280, 0.95f, 0}; // more than 30000
+    boxes += check_case(workspace, &crowd);
+    CHECK(boxes > 0, "no case has boxes");
+    sac__workspace_close(&workspace);
+    return 0;
+}
