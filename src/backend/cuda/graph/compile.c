@@ -26,7 +26,35 @@ static int rewrite(struct sac_graph *graph)
     return 0;
 }
 
-static int build(struct sac_graph *graph, struct sac_plan *plan)
+struct source {
+    const void *onnx;
+    size_t size;
+    const int64_t *shape;
+};
+
+/// The tail does the same for each picture, so one is enough to know it by: where the batch is open,
+/// opens the network for one picture too. NULL where that cannot be.
+static struct sac_graph *open_single(const struct source *source, int64_t batch)
+{
+    struct sac_graph *single = NULL;
+    int64_t shape[4];
+    if (batch == 1) return NULL;
+    memcpy(shape, source->shape, sizeof shape);
+    shape[0] = 1;
+    if (sac__graph_import(&single, source->onnx, source->size, shape)) return NULL;
+    if (sac__graph_fold(single)) sac__graph_close(&single);
+    return single;
+}
+
+static int find_head(struct sac_graph *graph, struct sac_plan *plan, const struct source *source)
+{
+    struct sac_graph *single = open_single(source, graph->tensors[graph->input].shape[0]);
+    int error = sac__pass_head(graph, single, &plan->head);
+    sac__graph_close(&single);
+    return error;
+}
+
+static int build(struct sac_graph *graph, struct sac_plan *plan, const struct source *source)
 {
     struct sac_place *places = NULL;
     int picture = graph->input;
@@ -34,7 +62,7 @@ static int build(struct sac_graph *graph, struct sac_plan *plan)
     plan->output_type = graph->output_type;
     plan->output_count = graph->output_count;
     int error = sac__graph_fold(graph);
-    if (!error) error = sac__pass_head(graph, &plan->head);
+    if (!error) error = find_head(graph, plan, source);
     if (error) return error;
     memcpy(plan->input_shape, graph->tensors[picture].shape, sizeof plan->input_shape);
     plan->network_flop = total_flop(graph);
@@ -59,7 +87,7 @@ int sac__plan_open(struct sac_plan **plan_out, const void *onnx, size_t size,
     if (!plan) error = sac__fail(SAC_ENOMEM, "out of memory for a plan");
     if (plan) {
         plan->element_size = element_size;
-        error = build(graph, plan);
+        error = build(graph, plan, &(struct source){onnx, size, shape});
     }
     sac__graph_close(&graph);
     if (error) sac__plan_close(&plan);

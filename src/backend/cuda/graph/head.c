@@ -2,6 +2,8 @@
 // Takes the decode tail off the network.
 #include "plan.h"
 
+#include <string.h>
+
 /// From now on the raw maps are the network's outputs: two a level for V8.
 static int cut(struct sac_graph *graph, const struct sac_head_plan *head, sac__raw_maps raw)
 {
@@ -27,11 +29,34 @@ static int unknown(const struct sac_graph *graph, int output)
                      t->ndim > 2 ? (long long)t->shape[2] : 0);
 }
 
-int sac__pass_head(struct sac_graph *graph, struct sac_head_plan *head)
+/// Whether a tensor of the network for one picture is the same thing in the one for many.
+static int same_tensor(const struct sac_graph *single, const struct sac_graph *graph, int tensor)
+{
+    if (tensor >= graph->tensor_count) return 0;
+    const struct sac_gtensor *a = &single->tensors[tensor], *b = &graph->tensors[tensor];
+    return !strcmp(a->name, b->name) && a->ndim == b->ndim && a->ndim > 1 && a->shape[0] == 1 &&
+           b->shape[0] == graph->tensors[graph->input].shape[0] &&
+           !memcmp(a->shape + 1, b->shape + 1, (size_t)(a->ndim - 1) * sizeof *a->shape);
+}
+
+static int find_single(struct sac_graph *single, const struct sac_graph *graph,
+                       struct sac_head_plan *head, sac__raw_maps raw, int *found)
+{
+    int error = sac__head_find(single, head, raw, found);
+    if (error || !*found) return error;
+    *found = graph->outputs[0] == single->outputs[0] &&
+             same_tensor(single, graph, graph->outputs[0]);
+    for (int k = 0; k < 2 * head->level_count; k++)
+        if (raw[k / 2][k % 2] >= 0 && !same_tensor(single, graph, raw[k / 2][k % 2])) *found = 0;
+    return 0;
+}
+
+int sac__pass_head(struct sac_graph *graph, struct sac_graph *single, struct sac_head_plan *head)
 {
     sac__raw_maps raw;
-    int found = 0, output = graph->outputs[0];
-    int error = sac__head_find(graph, head, raw, &found);
+    int found = 0, output = graph->outputs[0], error = 0;
+    if (single) error = find_single(single, graph, head, raw, &found);
+    if (!error && !found) error = sac__head_find(graph, head, raw, &found);
     if (error) return error;
     return found ? cut(graph, head, raw) : unknown(graph, output);
 }
