@@ -47,6 +47,7 @@ enum { SAC__RANK = 8, SAC__NONE = -1 };
     X(SOFTMAX, "Softmax", infer_softmax, eval_softmax)                                             \
     X(CONV, "Conv", infer_conv, eval_conv)                                                         \
     X(POOL, "MaxPool", infer_pool, eval_never)                                                     \
+    X(AVERAGE, "AveragePool", infer_pool, eval_never)                                              \
     X(RESIZE, "Resize", infer_resize, eval_never)                                                  \
     X(UPSAMPLE, "Upsample", infer_resize, eval_never)                                              \
     X(MATMUL, "MatMul", infer_matmul, eval_never)                                                  \

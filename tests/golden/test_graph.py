@@ -232,6 +232,20 @@ def pools(net, x):
     return net.conv(net.conv(x, 64, 5, 2, groups=64), 32)
 
 
+def averages(net, x):
+    """Average pools (v9), one with padding that counts; groups of several channels."""
+    x = net.conv(x, 16, 3, 2)
+    name = net.node("AveragePool", [x.name], kernel_shape=[2, 2], strides=[1, 1])
+    v = x.value
+    x = Value(name, (v[:, :, :-1, :-1] + v[:, :, 1:, :-1] + v[:, :, :-1, 1:] + v[:, :, 1:, 1:]) / 4)
+    x = net.conv(net.conv(x, 24, 3, 2, groups=4), 48, 3, groups=24)
+    name = net.node("AveragePool", [x.name], kernel_shape=[3, 3], strides=[2, 2],
+                    pads=[1, 1, 1, 1], count_include_pad=1)
+    v = np.pad(x.value, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    rows = sum(v[:, :, k:k + 15:2] for k in range(3))
+    return net.conv(Value(name, sum(rows[:, :, :, k:k + 15:2] for k in range(3)) / 9), 32)
+
+
 def stem_without_padding(net, x):
     x = net.conv(x, 16, 2, 2, pad=0)
     return net.conv(net.conv(x, 16, 5, 2), 32, 7, 2)
@@ -242,7 +256,7 @@ def unfolded_stem(net, x):
     return net.conv(net.cat([net.conv(x, 16, 3, 8), net.conv(net.conv(x, 8, 3), 16, 3, 8)]), 32)
 
 
-TRUNKS = [activations, odd_channels, shared_parts, sliced_split, plain_upsample,
+TRUNKS = [activations, averages, odd_channels, shared_parts, sliced_split, plain_upsample,
           two_readers_of_upsample, pools, stem_without_padding, unfolded_stem]
 
 

@@ -66,6 +66,9 @@ def sigmoid(x):
 
 def convolve(x, weight, stride, pad, groups):
     """(N,C,H,W) with (O,C/groups,k,k): one matrix product, or for depthwise a sum over the taps."""
+    if groups > 1 and weight.shape[1] > 1:
+        pairs = zip(np.split(x, groups, 1), np.split(weight, groups))
+        return np.concatenate([convolve(a, b, stride, pad, 1) for a, b in pairs], 1)
     count, channels, height, width = x.shape
     out_channels, _, kernel, _ = weight.shape
     if pad:

@@ -16,8 +16,8 @@ static double total_flop(const struct sac_graph *graph)
 static int rewrite(struct sac_graph *graph)
 {
     static int (*const passes[])(struct sac_graph *) = {
-        sac__pass_fuse,  sac__pass_attention, sac__pass_sppf, sac__pass_merge,
-        sac__pass_split, sac__pass_upsample,  sac__pass_stem};
+        sac__pass_rewrite, sac__pass_fuse,  sac__pass_attention, sac__pass_sppf,
+        sac__pass_merge,   sac__pass_split, sac__pass_upsample,  sac__pass_stem};
     for (size_t k = 0; k < sizeof passes / sizeof *passes; k++) {
         int error = passes[k](graph);
         if (error) return error;

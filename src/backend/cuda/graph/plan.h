@@ -128,6 +128,7 @@ static inline float *sac__view_data(const struct sac_plan *plan, const struct sa
 // Passes, in the order in which sac__plan_open runs them.
 /// `single`: the same network for one picture, folded, or NULL.
 int sac__pass_head(struct sac_graph *graph, struct sac_graph *single, struct sac_head_plan *head);
+int sac__pass_rewrite(struct sac_graph *graph);
 int sac__pass_fuse(struct sac_graph *graph);
 int sac__pass_attention(struct sac_graph *graph);
 int sac__pass_sppf(struct sac_graph *graph);
