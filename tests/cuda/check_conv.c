@@ -17,9 +17,9 @@ enum { KERNELS = 256 };
 static const double allowed[] = {0, 0, 2e-7, 0, 1e-12};
 
 #ifdef SAC_EMULATED
-enum { CASES = 40, SCALE = 100, TRIED = 5, LARGE = 3 };
+enum { CASES = 20, SCALE = 100, TRIED = 5, LARGE = 3, MORE = 400 };
 #else
-enum { CASES = 400, SCALE = 600, TRIED = SAC__CONV_CANDIDATES, LARGE = 12 };
+enum { CASES = 400, SCALE = 600, TRIED = SAC__CONV_CANDIDATES, LARGE = 12, MORE = 4000 };
 #endif
 
 static int runs_of[KERNELS];
@@ -188,6 +188,23 @@ static int check_shapes(void)
     return 0;
 }
 
+/// Whether a kernel can run this layer that ran none yet.
+static int is_new(const struct conv_shape *shape)
+{
+    struct sac_conv_choice choices[SAC__CONV_CANDIDATES];
+    struct sac_conv_device device = conv_device();
+    struct conv_case c;
+    struct conv_twin t;
+    int found = 0;
+    conv_case_open(&c, shape, 0);
+    conv_twin_open(&t, &c, 2);
+    for (int k = sac__conv_candidates(&t.conv, &device, choices) - 1; k >= 0; k--)
+        found |= !was_tried(choices[k].kernel);
+    conv_twin_close(&t);
+    conv_case_close(&c);
+    return found;
+}
+
 static void check_layers(int cases)
 {
     int runs = 0;
@@ -197,7 +214,11 @@ static void check_layers(int cases)
         if (k % 4 == 0) runs += check_shape(&shape, 4, TRIED);
         if (k % 4 == 1) check_group();
     }
-    printf("%d layers, %d runs; not tried:", cases, runs);
+    for (int k = 0; k < MORE; k++) {
+        struct conv_shape shape = conv_shape_random(SCALE);
+        if (is_new(&shape)) runs += check_shape(&shape, 2, 0);
+    }
+    printf("%d layers and more, %d runs; not tried:", cases, runs);
     for (int k = 0; sac__conv_kernel_at(k); k++)
         if (!runs_of[k]) printf(" %s,", sac__conv_kernel_at(k)->name);
     printf("\n");

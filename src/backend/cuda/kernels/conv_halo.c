@@ -5,11 +5,11 @@
 enum { TILE_H = 8, TILE_W = 16, STEP_BYTES = SAC__CONV_STEP * 2, PROCESSOR_BYTES = 227 * 1024 };
 
 struct shape {
-    int depths, columns, window;
+    int channels, columns, window;
 };
 
 static const struct shape shapes[] = {
-#define SHAPE(depths, columns, window) {depths, columns, window},
+#define SHAPE(channels, columns, window) {channels, columns, window},
     SAC__CONV_HALO_SHAPES(SHAPE)
 #undef SHAPE
 };
@@ -29,16 +29,15 @@ static int halo_side(const struct sac_conv *c, int tile)
     return (tile - 1) * c->stride[0] + c->kernel[0];
 }
 
-static int halo_bytes(const struct sac_conv_kernel *self, const struct sac_conv *c)
+static int halo_bytes(const struct sac_conv *c)
 {
-    int depths = shapes[self->variant].depths;
-    int pixel = depths == 1 ? 32 : depths == 2 ? 64 : 128;
+    int pixel = c->channels == 48 ? 128 : c->channels * 2; // powers of two, for the swizzle
     return halo_side(c, TILE_H) * halo_side(c, TILE_W) * pixel;
 }
 
 int sac__conv_halo_shared(const struct sac_conv_kernel *self, const struct sac_conv *c)
 {
-    return sac__conv_steps(c) * self->columns * STEP_BYTES + 2 * halo_bytes(self, c);
+    return sac__conv_steps(c) * self->columns * STEP_BYTES + 2 * halo_bytes(c);
 }
 
 /// Blocks of one processor: by shared memory, and by the registers of 512 threads.
@@ -79,7 +78,7 @@ static int usable(const struct sac_conv_kernel *self, const struct sac_conv *c,
     int square = c->kernel[0] == s->window && c->kernel[1] == s->window &&
                  c->stride[0] == c->stride[1] && c->stride[0] <= 2 && c->dilation[0] == 1 &&
                  c->dilation[1] == 1;
-    return square && split == 1 && c->channels == 16 * s->depths && device->capability >= 80 &&
+    return square && split == 1 && c->channels == s->channels && device->capability >= 80 &&
            (self->columns <= 32 || self->columns < 2 * c->out_channels) &&
            sac__conv_halo_shared(self, c) <= device->shared && sac__conv_addressable(c);
 }
@@ -97,7 +96,7 @@ static double cost(const struct sac_conv_kernel *self, const struct sac_conv *c,
     const double flop_us = 4.0e6, fetch_us = 55e3, shared_us = 200e3, out_us = 30e3, latency = 1.6;
     double depth = (double)c->kernel[0] * c->kernel[1] * c->channels, area = TILE_H * TILE_W;
     double flop = 2 * area * self->columns * depth / flop_us;
-    double halo = halo_bytes(self, c), out = area * self->columns * 2;
+    double halo = halo_bytes(c), out = area * self->columns * 2;
     double shared = halo + area * depth * 2 * self->columns / 32 + self->columns * depth * 2 * 4;
     double tile = halo / fetch_us + out / out_us;
     (void)split;
@@ -110,19 +109,19 @@ static double cost(const struct sac_conv_kernel *self, const struct sac_conv *c,
 }
 
 enum {
-#define INDEX(depths, columns, window) SHAPE_##depths##_##columns##_##window,
+#define INDEX(channels, columns, window) SHAPE_##channels##_##columns##_##window,
     SAC__CONV_HALO_SHAPES(INDEX)
 #undef INDEX
 };
 
 const struct sac_conv_kernel sac__conv_halo_kernels[] = {
-#define KERNEL(depths, columns, window)                                                            \
-    {"halo " #window "x" #window " 16*" #depths ">" #columns,                                      \
+#define KERNEL(channels, columns, window)                                                          \
+    {"halo " #window "x" #window " " #channels ">" #columns,                                       \
      SAC__CONV_STEPS,                                                                              \
      TILE_H * TILE_W,                                                                              \
      columns,                                                                                      \
      1,                                                                                            \
-     SHAPE_##depths##_##columns##_##window,                                                        \
+     SHAPE_##channels##_##columns##_##window,                                                      \
      usable,                                                                                       \
      workspace,                                                                                    \
      cost,                                                                                         \

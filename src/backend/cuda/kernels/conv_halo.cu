@@ -16,12 +16,13 @@ using namespace conv_device;
 constexpr int TILE_H = 8, TILE_W = 16, WARPS_M = 4, MT = 2, NT = 4;
 constexpr int STEP_BYTES = SAC__CONV_STEP * 2;
 
-/// DEPTHS: channels / 16; COLUMNS: output channels of a block; WINDOW: its height and width.
-template <int DEPTHS_, int COLUMNS_, int WINDOW_> struct shape {
-    static constexpr int DEPTHS = DEPTHS_, COLUMNS = COLUMNS_, WINDOW = WINDOW_;
+/// COLUMNS: output channels of a block; WINDOW: its height and width.
+template <int CHANNELS, int COLUMNS_, int WINDOW_> struct shape {
+    static constexpr int DEPTHS = CHANNELS / 16, COLUMNS = COLUMNS_, WINDOW = WINDOW_;
     static constexpr int THREADS = WARPS_M * COLUMNS / 32 * 32;
-    static constexpr int LOG = DEPTHS == 1 ? 1 : DEPTHS == 2 ? 2 : 3; ///< of a pixel's pieces
-    static constexpr int PIXEL_BYTES = 16 << LOG;
+    static constexpr int PIXEL_BYTES = CHANNELS == 48 ? 128 : CHANNELS * 2;
+    static constexpr int SHARERS = PIXEL_BYTES >= 128 ? 1 : 128 / PIXEL_BYTES; ///< of all banks
+    static constexpr int SWIZZLE = PIXEL_BYTES >= 128 ? 7 : PIXEL_BYTES / 16 - 1;
     static constexpr int WEIGHT_BYTES =
         (WINDOW * WINDOW * DEPTHS + 3) / 4 * COLUMNS * STEP_BYTES;
 };
@@ -41,7 +42,7 @@ __device__ inline halo halo_of(int stride, int window)
 /// Piece j of pixel p: 16-byte pieces are swizzled so that 8 neighbours differ in their banks.
 template <class S> __device__ inline uint32_t piece_at(int p, int j)
 {
-    return static_cast<uint32_t>(p * S::PIXEL_BYTES + ((j ^ (p >> (3 - S::LOG) & ((1 << S::LOG) - 1))) << 4));
+    return static_cast<uint32_t>(p * S::PIXEL_BYTES + ((j ^ (p / S::SHARERS & S::SWIZZLE)) << 4));
 }
 
 template <class S> __device__ void fetch_weights(uint32_t to, const sac_conv &c, int column)
@@ -50,10 +51,9 @@ template <class S> __device__ void fetch_weights(uint32_t to, const sac_conv &c,
     const char *from = static_cast<const char *>(c.weights) + static_cast<int64_t>(column) * STEP_BYTES;
     for (int i = static_cast<int>(threadIdx.x); i < S::COLUMNS * 8; i += S::THREADS) {
         bool inside = column + i / 8 < c.out_channels;
-        for (int step = 0; step < STEPS; step++)
-            sac__cp_async<16>(to + step * S::COLUMNS * STEP_BYTES + i * 16,
-                              inside ? from + static_cast<int64_t>(step) * c.out_channels * STEP_BYTES + i * 16
-                                     : from,
+        const char *at = inside ? from + i * 16 : from;
+        for (int step = 0; step < STEPS; step++, at += c.out_channels * STEP_BYTES)
+            sac__cp_async<16>(to + step * S::COLUMNS * STEP_BYTES + i * 16, inside ? at : from,
                               inside ? 16 : 0);
     }
 }
@@ -256,7 +256,7 @@ __global__ void __launch_bounds__(S::THREADS, 512 / S::THREADS)
 typedef void conv_kernel(const sac_conv_problem, const sac_conv_walk);
 
 conv_kernel *const kernels[] = {
-#define KERNEL(depths, columns, window) conv_halo<shape<depths, columns, window>>,
+#define KERNEL(channels, columns, window) conv_halo<shape<channels, columns, window>>,
     SAC__CONV_HALO_SHAPES(KERNEL)
 #undef KERNEL
 };

@@ -24,20 +24,21 @@ extern "C" {
     X(32, 32, 1, 1, 4, 6)                                                                          \
     X(16, 64, 1, 2, 4, 6)
 
-/// conv_halo.cu: channels / 16, output channels of a block, height and width of the window.
+/// conv_halo.cu: channels, output channels of a block, height and width of the window.
 #define SAC__CONV_HALO_SHAPES(X)                                                                   \
-    X(1, 32, 3)                                                                                    \
-    X(2, 32, 3)                                                                                    \
-    X(1, 64, 3)                                                                                    \
-    X(2, 64, 3)                                                                                    \
-    X(3, 64, 3)                                                                                    \
-    X(4, 64, 3)                                                                                    \
-    X(1, 32, 2)                                                                                    \
-    X(1, 64, 2)                                                                                    \
-    X(2, 32, 1)                                                                                    \
-    X(2, 64, 1)                                                                                    \
-    X(3, 64, 1)                                                                                    \
-    X(4, 64, 1)
+    X(16, 32, 3)                                                                                   \
+    X(32, 32, 3)                                                                                   \
+    X(16, 64, 3)                                                                                   \
+    X(32, 64, 3)                                                                                   \
+    X(48, 64, 3)                                                                                   \
+    X(64, 64, 3)                                                                                   \
+    X(16, 32, 2)                                                                                   \
+    X(16, 64, 2)                                                                                   \
+    X(32, 32, 1)                                                                                   \
+    X(32, 64, 1)                                                                                   \
+    X(48, 64, 1)                                                                                   \
+    X(64, 64, 1)                                                                                   \
+    X(128, 64, 1)
 
 /// Division by a number that is known at the launch: q = (n·mul/2³² + n) >> shift, 0 ≤ n < 2³¹.
 struct sac_conv_divisor {

@@ -155,12 +155,12 @@ __device__ void accumulate(float (&sums)[T::MT][T::NT][4], uint32_t shared,
                            const sac_conv_problem &p, const place &at, int begin, int end)
 {
     source<T> from;
-    source_open(from, p, at.row, begin);
-    lane l = lane_of<T>();
 #pragma unroll
     for (int k = 0; k < T::STAGES - 1; k++)
         if (begin + k < end)
             fetch_weights<T>(shared + k * T::STAGE_BYTES, p.conv, at.column, begin + k);
+    source_open(from, p, at.row, begin);
+    lane l = lane_of<T>();
     sac__grid_release();
     sac__grid_wait();
 #pragma unroll
