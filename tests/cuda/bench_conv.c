@@ -135,7 +135,8 @@ static void print_row(const struct sac_layer *layer, int times, const struct sac
            layer->bytes / us / 1e3, 100 * roofline(layer) / us);
 }
 
-static void bench_layer(struct bench *b, const struct sac_layer *layer, int times, int most, int all)
+static void bench_layer(struct bench *b, const struct sac_layer *layer, int times, int most,
+                        int all)
 {
     struct sac_conv_choice choices[SAC__CONV_CANDIDATES], best;
     struct sac_conv conv;
@@ -160,8 +161,7 @@ static int same(const struct sac_layer *a, const struct sac_layer *b)
 {
     return a->kind == b->kind && a->flop == b->flop && a->bytes == b->bytes &&
            a->out_channels == b->out_channels && a->in.channels == b->in.channels &&
-           a->out_count == b->out_count &&
-           (a->residual.buffer < 0) == (b->residual.buffer < 0) &&
+           a->out_count == b->out_count && (a->residual.buffer < 0) == (b->residual.buffer < 0) &&
            (a->coarse.buffer < 0) == (b->coarse.buffer < 0) &&
            !memcmp(&a->window, &b->window, sizeof a->window);
 }
@@ -203,8 +203,7 @@ int bench_conv(int argc, char **argv)
             times += same(&layers[j], &layers[k]);
             if (j < first && same(&layers[j], &layers[k])) first = j;
         }
-        if (first == k)
-            bench_layer(&b, &layers[k], times, most, argc > 5);
+        if (first == k) bench_layer(&b, &layers[k], times, most, argc > 5);
     }
     printf("sum %.1f µs, roofline %.1f µs\n", b.total, b.roofline);
     return 0; // the process ends: so does its device memory

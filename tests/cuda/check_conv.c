@@ -150,8 +150,8 @@ static void check_group(void)
     }
 }
 
-/// Full-size layers have no time for the reference: the plain kernel, which the random layers check,
-/// stands in.
+/// Full-size layers have no time for the reference: the plain kernel, which the random layers
+/// check, stands in.
 static void check_large(const struct conv_shape *shape)
 {
     struct sac_conv_choice choices[SAC__CONV_CANDIDATES];

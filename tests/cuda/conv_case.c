@@ -46,7 +46,8 @@ static void make_square(struct conv_shape *s, int side)
 
 struct conv_shape conv_shape_random(int scale)
 {
-    static const int kernels[][2] = {{1, 1}, {1, 1}, {3, 3}, {3, 3}, {2, 2}, {6, 6}, {5, 5}, {1, 3}};
+    static const int kernels[][2] = {{1, 1}, {1, 1}, {3, 3}, {3, 3},
+                                     {2, 2}, {6, 6}, {5, 5}, {1, 3}};
     struct conv_shape s = {.n = check_int(1, 3), .loose = check_int(0, 1)};
     int side = 1;
     while (side * side * s.n < scale)
@@ -302,11 +303,12 @@ const char *conv_shape_text(const struct conv_shape *s)
     static char text[160];
     int used = snprintf(text, sizeof text, "%dx%dx%dx%d %dx%d/%d,%d", s->n, s->height, s->width,
                         s->channels, s->kernel[0], s->kernel[1], s->stride[0], s->stride[1]);
-    used += snprintf(text + used, sizeof text - (size_t)used, "%s%s%s -> %dx%d",
-                     s->coarse ? " up" : "", s->residual ? " add" : "", s->loose ? " loose" : "",
-                     s->out_height, s->out_width);
+    used +=
+        snprintf(text + used, sizeof text - (size_t)used, "%s%s%s -> %dx%d", s->coarse ? " up" : "",
+                 s->residual ? " add" : "", s->loose ? " loose" : "", s->out_height, s->out_width);
     for (int k = 0; k < s->parts; k++)
-        used += snprintf(text + used, sizeof text - (size_t)used, "%c%d", k ? '+' : 'x', s->outs[k]);
+        used +=
+            snprintf(text + used, sizeof text - (size_t)used, "%c%d", k ? '+' : 'x', s->outs[k]);
     return text;
 }
 

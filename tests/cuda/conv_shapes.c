@@ -11,7 +11,9 @@ struct row {
 #define C3(c, shrink, level)                                                                       \
     {1, 1, c, {c / 2, c / 2}, shrink, 0, 0, level}, {1, 1, c / 2, {c / 2}, shrink, 0, 0, level},   \
         {3, 1, c / 2, {c / 2}, shrink, 1, 0, level}, {3, 1, c / 2, {c / 2}, shrink, 0, 0, level},  \
-        {1, 1, c, {c}, shrink, 0, 0, level}
+    {                                                                                              \
+        1, 1, c, {c}, shrink, 0, 0, level                                                          \
+    }
 
 static const struct row rows[] = {
     {3, 1, 16, {64}, 2, 0, 0, 0}, // the stem, over 2x2 space to depth; 16 is not scaled

@@ -8,7 +8,8 @@
 #include "ops/math/half.h"
 
 static const struct sac_conv_kernel *const tables[] = {
-    sac__conv_mma_kernels, sac__conv_halo_kernels, sac__conv_wgmma_kernels, sac__conv_plain_kernels};
+    sac__conv_mma_kernels, sac__conv_halo_kernels, sac__conv_wgmma_kernels,
+    sac__conv_plain_kernels};
 enum { TABLES = sizeof tables / sizeof *tables };
 
 const struct sac_conv_kernel *sac__conv_kernel_at(int index)
@@ -112,8 +113,9 @@ struct sac_conv_divisor sac__conv_divisor(int value)
     return d;
 }
 
-int sac__conv_problems_fill(struct sac_conv_problems *problems, const struct sac_conv_kernel *kernel,
-                            const struct sac_conv *convs, int count, int split)
+int sac__conv_problems_fill(struct sac_conv_problems *problems,
+                            const struct sac_conv_kernel *kernel, const struct sac_conv *convs,
+                            int count, int split)
 {
     int64_t blocks = 0;
     memset(problems, 0, sizeof *problems);
@@ -146,8 +148,8 @@ static int fits_int(int64_t a, int64_t b, int64_t c, int64_t d)
 
 int sac__conv_addressable(const struct sac_conv *c)
 {
-    int ok = c->element_size == 2 && aligned(c->in) && aligned(c->residual) &&
-             aligned(c->coarse) && c->in_pitch % 8 == 0 && c->residual_pitch % 8 == 0 && c->coarse_pitch % 8 == 0 &&
+    int ok = c->element_size == 2 && aligned(c->in) && aligned(c->residual) && aligned(c->coarse) &&
+             c->in_pitch % 8 == 0 && c->residual_pitch % 8 == 0 && c->coarse_pitch % 8 == 0 &&
              c->channels % 8 == 0 && fits_int(c->n, c->height, c->width, c->in_pitch) &&
              fits_int(c->n, c->out_height, c->out_width, 1);
     for (int k = 0; k < c->part_count; k++)

@@ -88,15 +88,16 @@ __device__ inline __half *output_at(const sac_conv &c, int row, int k)
     int part = 0;
     while (part + 1 < c.part_count && k >= c.part[part].channels)
         k -= c.part[part++].channels;
-    return static_cast<__half *>(c.part[part].data) + static_cast<int64_t>(row) * c.part[part].pitch +
-           k;
+    return static_cast<__half *>(c.part[part].data) +
+           static_cast<int64_t>(row) * c.part[part].pitch + k;
 }
 
 __device__ inline uint4 coarse_at(const sac_conv_problem &p, int row, int k)
 {
     const sac_conv &c = p.conv;
     pixel at = pixel_at(p, row);
-    int64_t from = (static_cast<int64_t>(at.n) * c.coarse_height + at.y / 2) * c.coarse_width + at.x / 2;
+    int64_t from =
+        (static_cast<int64_t>(at.n) * c.coarse_height + at.y / 2) * c.coarse_width + at.x / 2;
     return *reinterpret_cast<const uint4 *>(static_cast<const __half *>(c.coarse) +
                                             from * c.coarse_pitch + k);
 }

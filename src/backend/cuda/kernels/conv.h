@@ -39,7 +39,7 @@ struct sac_conv {
     int n, height, width, in_pitch;
     int channels; ///< C a tap, a multiple of 8
     int out_height, out_width;
-    int out_channels; ///< K, a multiple of 8: the sum over the parts
+    int out_channels;                              ///< K, a multiple of 8: the sum over the parts
     int kernel[2], stride[2], dilation[2], pad[2]; ///< height, width; pad: top, left
     enum sac__act act;
     float alpha;          ///< LEAKY's slope

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The shapes of conv_halo.cu on the host: what each takes, how its blocks walk, what it should cost.
+// The shapes of conv_halo.cu on the host: what each takes, how its blocks walk, what it should
+// cost.
 #include "conv_kernels.h"
 
 enum { TILE_H = 8, TILE_W = 16, STEP_BYTES = SAC__CONV_STEP * 2, PROCESSOR_BYTES = 227 * 1024 };
@@ -128,4 +129,4 @@ const struct sac_conv_kernel sac__conv_halo_kernels[] = {
      sac__conv_halo_launch},
     SAC__CONV_HALO_SHAPES(KERNEL)
 #undef KERNEL
-    {.name = NULL}};
+        {.name = NULL}};

@@ -23,8 +23,7 @@ template <int CHANNELS, int COLUMNS_, int WINDOW_> struct shape {
     static constexpr int PIXEL_BYTES = CHANNELS == 48 ? 128 : CHANNELS * 2;
     static constexpr int SHARERS = PIXEL_BYTES >= 128 ? 1 : 128 / PIXEL_BYTES; ///< of all banks
     static constexpr int SWIZZLE = PIXEL_BYTES >= 128 ? 7 : PIXEL_BYTES / 16 - 1;
-    static constexpr int WEIGHT_BYTES =
-        (WINDOW * WINDOW * DEPTHS + 3) / 4 * COLUMNS * STEP_BYTES;
+    static constexpr int WEIGHT_BYTES = (WINDOW * WINDOW * DEPTHS + 3) / 4 * COLUMNS * STEP_BYTES;
 };
 
 /// The input under a tile: rows of `width` pixels. With stride 2 even columns come first, so that
@@ -48,7 +47,8 @@ template <class S> __device__ inline uint32_t piece_at(int p, int j)
 template <class S> __device__ void fetch_weights(uint32_t to, const sac_conv &c, int column)
 {
     constexpr int STEPS = S::WEIGHT_BYTES / (S::COLUMNS * STEP_BYTES);
-    const char *from = static_cast<const char *>(c.weights) + static_cast<int64_t>(column) * STEP_BYTES;
+    const char *from =
+        static_cast<const char *>(c.weights) + static_cast<int64_t>(column) * STEP_BYTES;
     for (int i = static_cast<int>(threadIdx.x); i < S::COLUMNS * 8; i += S::THREADS) {
         bool inside = column + i / 8 < c.out_channels;
         const char *at = inside ? from + i * 16 : from;
@@ -66,7 +66,8 @@ struct corner {
 __device__ inline corner corner_of(const sac_conv_walk &walk, int tile)
 {
     int line = divide(tile, walk.by_across), n = divide(line, walk.by_down);
-    return {n, (line - n * walk.by_down.value) * TILE_H, (tile - line * walk.by_across.value) * TILE_W};
+    return {n, (line - n * walk.by_down.value) * TILE_H,
+            (tile - line * walk.by_across.value) * TILE_W};
 }
 
 template <class S>
@@ -78,7 +79,8 @@ __device__ void fetch_halo(uint32_t to, const sac_conv &c, const sac_conv_walk &
     const __half *in = static_cast<const __half *>(c.in) +
                        static_cast<int64_t>(at.n) * c.height * c.width * c.in_pitch;
     for (int i = static_cast<int>(threadIdx.x); i < h.height * h.width * PIECES; i += S::THREADS) {
-        int p = i / PIECES, j = i - p * PIECES, row = divide(p, walk.by_halo), x = p - row * h.width;
+        int p = i / PIECES, j = i - p * PIECES, row = divide(p, walk.by_halo),
+            x = p - row * h.width;
         bool inside = static_cast<unsigned>(y0 + row) < static_cast<unsigned>(c.height) &&
                       static_cast<unsigned>(x0 + x) < static_cast<unsigned>(c.width);
         const __half *from = in + ((y0 + row) * c.width + x0 + x) * c.in_pitch + j * 8;
@@ -89,8 +91,8 @@ __device__ void fetch_halo(uint32_t to, const sac_conv &c, const sac_conv_walk &
 
 /// Where a lane's rows of ldmatrix start.
 struct lane {
-    int pixel;               ///< of the halo, first tap
-    uint32_t row, swizzle;   ///< of the weights, bytes
+    int pixel;             ///< of the halo, first tap
+    uint32_t row, swizzle; ///< of the weights, bytes
 };
 
 template <class S> __device__ lane lane_of(uint32_t weights, int stride, int width)
@@ -176,7 +178,8 @@ __device__ inline void add_transposed(float *sum, uint4 eight)
 
 /// One pixel of a quad: channels k+2t, k+2t+1, k+8+2t, … in sum; lane t ends up with 8 neighbours
 /// from k+8t on and stores them. All lanes of a warp come here, outside the map with `row` -1.
-__device__ void finish_quad(const sac_conv_problem &p, int row, int k, float *sum, const float *bias)
+__device__ void finish_quad(const sac_conv_problem &p, int row, int k, float *sum,
+                            const float *bias)
 {
     const sac_conv &c = p.conv;
     int mine = k + static_cast<int>(threadIdx.x & 3) * 8;
@@ -219,13 +222,15 @@ __device__ void finish_tile(const sac_conv_problem &p, const float (&sums)[MT][N
 
 template <class S>
 __global__ void __launch_bounds__(S::THREADS, 512 / S::THREADS)
-    conv_halo(const __grid_constant__ sac_conv_problem p, const __grid_constant__ sac_conv_walk walk)
+    conv_halo(const __grid_constant__ sac_conv_problem p,
+              const __grid_constant__ sac_conv_walk walk)
 {
     SAC__SHARED(char, memory);
     const sac_conv &c = p.conv;
     uint32_t weights = sac__shared_address(memory), pixels = weights + S::WEIGHT_BYTES;
     int column = static_cast<int>(blockIdx.y) * S::COLUMNS, step = static_cast<int>(gridDim.x);
-    int tile = static_cast<int>(blockIdx.x), mine = column + static_cast<int>(threadIdx.x) / 128 * 32;
+    int tile = static_cast<int>(blockIdx.x),
+        mine = column + static_cast<int>(threadIdx.x) / 128 * 32;
     halo h = halo_of(c.stride[0], S::WINDOW);
     uint32_t other = pixels + h.height * h.width * S::PIXEL_BYTES;
     float bias[8];
@@ -263,8 +268,9 @@ conv_kernel *const kernels[] = {
 
 } // namespace
 
-extern "C" int sac__conv_halo_launch(const struct sac_conv_kernel *self, const struct sac_conv *convs,
-                                     int count, const struct sac_conv_launch *how)
+extern "C" int sac__conv_halo_launch(const struct sac_conv_kernel *self,
+                                     const struct sac_conv *convs, int count,
+                                     const struct sac_conv_launch *how)
 {
     sac_conv_problems problems;
     sac_conv_walk walk;
@@ -272,7 +278,8 @@ extern "C" int sac__conv_halo_launch(const struct sac_conv_kernel *self, const s
     (void)count; // one: its blocks stay
     sac__conv_problems_fill(&problems, self, convs, 1, 1);
     int blocks = sac__conv_halo_walk(&walk, self, convs);
-    launch.grid = dim3(static_cast<unsigned>(blocks), static_cast<unsigned>(problems.at[0].columns));
+    launch.grid =
+        dim3(static_cast<unsigned>(blocks), static_cast<unsigned>(problems.at[0].columns));
     launch.block = dim3(static_cast<unsigned>(self->columns / 32 * 128));
     launch.stream = how->stream;
     launch.shared = static_cast<size_t>(sac__conv_halo_shared(self, convs));

@@ -69,15 +69,16 @@ struct sac_conv_walk {
 };
 
 /// Fills in all but the split's kind; returns the blocks of the launch.
-int sac__conv_problems_fill(struct sac_conv_problems *problems, const struct sac_conv_kernel *kernel,
-                            const struct sac_conv *convs, int count, int split);
+int sac__conv_problems_fill(struct sac_conv_problems *problems,
+                            const struct sac_conv_kernel *kernel, const struct sac_conv *convs,
+                            int count, int split);
 
 /// Dynamic shared bytes and threads of a tile of conv_mma.cu.
 int sac__conv_mma_shared(const struct sac_conv_kernel *self);
 int sac__conv_mma_threads(const struct sac_conv_kernel *self);
 
-int sac__conv_mma_launch(const struct sac_conv_kernel *self, const struct sac_conv *convs, int count,
-                         const struct sac_conv_launch *how);
+int sac__conv_mma_launch(const struct sac_conv_kernel *self, const struct sac_conv *convs,
+                         int count, const struct sac_conv_launch *how);
 /// Returns the blocks beside each other.
 int sac__conv_halo_walk(struct sac_conv_walk *walk, const struct sac_conv_kernel *self,
                         const struct sac_conv *conv);

@@ -37,8 +37,7 @@ static int usable(const struct sac_conv_kernel *self, const struct sac_conv *con
                   const struct sac_conv_device *device, int split)
 {
     int narrow = self->columns <= 32 || self->columns < 2 * conv->out_channels;
-    if (conv->kernel[0] > MAX_TAPS || conv->kernel[1] > MAX_TAPS)
-        return 0;
+    if (conv->kernel[0] > MAX_TAPS || conv->kernel[1] > MAX_TAPS) return 0;
     if (split > sac__conv_steps(conv) || (split > 1 && split % 2)) return 0;
     if (is_cluster(self) && (split == 1 || split == 6 || device->capability < 90)) return 0;
     return narrow && device->capability >= 80 && sac__conv_mma_shared(self) <= device->shared &&
@@ -101,4 +100,4 @@ const struct sac_conv_kernel sac__conv_mma_kernels[] = {
     KERNEL(rows, columns, 0, "") KERNEL(rows, columns, 1, " cluster")
     SAC__CONV_MMA_TILES(PAIR)
 #undef PAIR
-    {.name = NULL}};
+        {.name = NULL}};

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// fp16 convolution as an implicit matrix product on mma.sync: rows are output pixels, columns output
-// channels, the depth runs over taps and their channels in steps of 64. cp.async brings the steps
-// into a ring of stages, rows of 128 bytes swizzled so that ldmatrix meets no bank twice; padding is
-// what cp.async fills with zeros. Small maps are split along the depth: over warps, whose sums meet
-// in shared memory, and over blocks, whose sums meet in the shared memory of a cluster or in a
-// workspace, always in the same order.
+// fp16 convolution as an implicit matrix product on mma.sync: rows are output pixels, columns
+// output channels, the depth runs over taps and their channels in steps of 64. cp.async brings the
+// steps into a ring of stages, rows of 128 bytes swizzled so that ldmatrix meets no bank twice;
+// padding is what cp.async fills with zeros. Small maps are split along the depth: over warps,
+// whose sums meet in shared memory, and over blocks, whose sums meet in the shared memory of a
+// cluster or in a workspace, always in the same order.
 #include "cuda/launch.cuh"
 #include "cuda/ptx.cuh"
 
@@ -16,7 +16,8 @@ using namespace conv_device;
 
 constexpr int STEP = SAC__CONV_STEP, ROW_BYTES = STEP * 2, PIECES = STEP / 8, PAD = 8;
 
-template <int ROWS_, int COLUMNS_, int WARPS_M, int WARPS_N, int WARPS_K_, int STAGES_> struct tile {
+template <int ROWS_, int COLUMNS_, int WARPS_M, int WARPS_N, int WARPS_K_, int STAGES_>
+struct tile {
     static constexpr int ROWS = ROWS_, COLUMNS = COLUMNS_, STAGES = STAGES_, M = WARPS_M,
                          WARPS_K = WARPS_K_, WARPS_MN = WARPS_M * WARPS_N,
                          THREADS = WARPS_MN * WARPS_K * 32;
@@ -43,8 +44,9 @@ __device__ unsigned taps_inside(int first, int dilation, int taps, int extent)
 {
     unsigned bits = 0;
     for (int t = 0; t < taps; t++)
-        bits |= static_cast<unsigned>(first + t * dilation) < static_cast<unsigned>(extent) ? 1u << t
-                                                                                            : 0u;
+        bits |= static_cast<unsigned>(first + t * dilation) < static_cast<unsigned>(extent)
+                    ? 1u << t
+                    : 0u;
     return bits;
 }
 
@@ -52,7 +54,8 @@ template <class T>
 __device__ void source_open(source<T> &from, const sac_conv_problem &p, int first_row, int step)
 {
     const sac_conv &c = p.conv;
-    int piece = static_cast<int>(threadIdx.x) % PIECES, line = static_cast<int>(threadIdx.x) / PIECES;
+    int piece = static_cast<int>(threadIdx.x) % PIECES,
+        line = static_cast<int>(threadIdx.x) / PIECES;
 #pragma unroll
     for (int i = 0; i < T::SHARE; i++) {
         int row = first_row + line + i * T::LINES;
@@ -70,10 +73,10 @@ __device__ void source_open(source<T> &from, const sac_conv_problem &p, int firs
 }
 
 /// Fetches the next step's rows. Beyond the last tap `r` is outside all masks: zeros.
-template <class T>
-__device__ void fetch_rows(uint32_t stage, source<T> &from, const sac_conv &c)
+template <class T> __device__ void fetch_rows(uint32_t stage, source<T> &from, const sac_conv &c)
 {
-    int piece = static_cast<int>(threadIdx.x) % PIECES, line = static_cast<int>(threadIdx.x) / PIECES;
+    int piece = static_cast<int>(threadIdx.x) % PIECES,
+        line = static_cast<int>(threadIdx.x) / PIECES;
     int tap = (from.r * c.dilation[0] * c.width + from.s * c.dilation[1]) * c.in_pitch + from.c;
     uint32_t to = stage + line * ROW_BYTES + ((piece ^ (line & 7)) << 4);
     const __half *in = static_cast<const __half *>(c.in);
@@ -108,8 +111,8 @@ __device__ void fetch_weights(uint32_t stage, const sac_conv &c, int column, int
 
 /// A warp's place in a tile, and its lanes' places in the matrices of ldmatrix.
 struct lane {
-    int m, n, k;             ///< first row, first column, first depth of 16
-    uint32_t row, column;    ///< bytes into a stage
+    int m, n, k;               ///< first row, first column, first depth of 16
+    uint32_t row, column;      ///< bytes into a stage
     uint32_t piece_m, piece_n; ///< swizzled, bytes
 };
 
@@ -187,8 +190,7 @@ __device__ void accumulate(float (&sums)[T::MT][T::NT][4], uint32_t shared,
 }
 
 /// Sums from the layout of mma into rows in shared memory, one tile for each part of the depth.
-template <class T>
-__device__ void put_sums(float *to, const float (&sums)[T::MT][T::NT][4])
+template <class T> __device__ void put_sums(float *to, const float (&sums)[T::MT][T::NT][4])
 {
     lane l = lane_of<T>();
     int id = static_cast<int>(threadIdx.x) % 32;
@@ -243,7 +245,8 @@ __device__ void cluster_sum(float *sum, uint32_t shared, int ranks, int row, int
 /// Runs work(row, column) for the groups of 8 channels of a tile that exist; `rank` of `ranks`
 /// shares of its rows.
 template <class T, class Work>
-__device__ void for_groups(const sac_conv_problem &p, const place &at, int rank, int ranks, Work work)
+__device__ void for_groups(const sac_conv_problem &p, const place &at, int rank, int ranks,
+                           Work work)
 {
     constexpr int GROUPS = T::COLUMNS / 8, LINES = T::THREADS / GROUPS;
     int thread = static_cast<int>(threadIdx.x), column = thread % GROUPS * 8;
@@ -347,8 +350,9 @@ conv_kernel *const kernels[] = {
 
 } // namespace
 
-extern "C" int sac__conv_mma_launch(const struct sac_conv_kernel *self, const struct sac_conv *convs,
-                                    int count, const struct sac_conv_launch *how)
+extern "C" int sac__conv_mma_launch(const struct sac_conv_kernel *self,
+                                    const struct sac_conv *convs, int count,
+                                    const struct sac_conv_launch *how)
 {
     sac_conv_problems problems;
     int blocks = sac__conv_problems_fill(&problems, self, convs, count, how->split);

@@ -47,7 +47,8 @@ __device__ void add_taps(float *sums, const sac_conv &c, int n, int y, int x, in
         int column = x * c.stride[1] - c.pad[1] + t % c.kernel[1] * c.dilation[1];
         if (row < 0 || row >= c.height || column < 0 || column >= c.width) continue;
         int64_t pixel = (static_cast<int64_t>(n) * c.height + row) * c.width + column;
-        add_tap(sums, static_cast<const T *>(c.in) + pixel * c.in_pitch, weights, c.channels, depth);
+        add_tap(sums, static_cast<const T *>(c.in) + pixel * c.in_pitch, weights, c.channels,
+                depth);
     }
 }
 
