@@ -56,6 +56,15 @@ static int make_plan(struct cuda_engine *engine, const struct sac_source *source
     return error;
 }
 
+// Seconds for tuning a network that the plan cache does not know: $SACCADE_TUNE_SECONDS, 0 for none.
+static double tune_seconds(void)
+{
+    const char *text = getenv("SACCADE_TUNE_SECONDS");
+    if (!text || !*text) return 0; // the program's own default
+    const double seconds = strtod(text, NULL);
+    return seconds > 0 ? seconds : -1;
+}
+
 static int make_program(struct cuda_engine *engine, const struct sac_source *source,
                         const sac_engine_options *options)
 {
@@ -65,6 +74,7 @@ static int make_program(struct cuda_engine *engine, const struct sac_source *sou
         .version = SAC_VERSION,
         .cache_dir = options->cache_dir,
         .cache_limit = options->cache_limit,
+        .tune_seconds = tune_seconds(),
         .log = options->log,
         .log_user = options->log_user,
     };

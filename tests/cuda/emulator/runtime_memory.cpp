@@ -69,6 +69,12 @@ static cudaError_t release(void *data, cudaMemoryType type)
     return cudaSuccess;
 }
 
+size_t emulator_allocations(void)
+{
+    const std::lock_guard<std::recursive_mutex> lock(emulator::mutex);
+    return allocations;
+}
+
 cudaError_t cudaMalloc(void **data, size_t bytes)
 {
     EMULATED_CALL();

@@ -288,6 +288,9 @@ cudaError_t cudaGetDriverEntryPointByVersion(const char *symbol, void **function
                                              unsigned long long flags,
                                              enum cudaDriverEntryPointQueryResult *result);
 
+// Not CUDA's: allocations so far, for SACCADE_EMULATOR_FAIL.
+size_t emulator_allocations(void);
+
 #ifdef __cplusplus
 }
 #endif
