@@ -67,7 +67,7 @@ def spoil(model, path):
 if __name__ == "__main__":
     folder = pathlib.Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    dynamic = save(folder / "tiny-v5.onnx", v5, dynamic=("batch", "height", "width"))
-    save(folder / "tiny-v8.onnx", v8)
+    save(folder / "tiny-v5.onnx", v5, dynamic=("batch", "height", "width"))
+    static = save(folder / "tiny-v8.onnx", v8)
     save(folder / "tiny-half.onnx", v5, half=True)
-    spoil(dynamic, folder / "tiny-unknown.onnx")
+    spoil(static, folder / "tiny-unknown.onnx")

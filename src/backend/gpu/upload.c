@@ -62,6 +62,7 @@ int sac__upload_plan(struct sac_gpu_picture *picture_out, size_t *bytes, const s
     if (chroma != memory) memory = SAC_HOST; // one page-locked, one not
     const int in_place = memory == SAC_CUDA || (memory == SAC_HOST_PINNED && read_pinned);
     *picture_out = (struct sac_gpu_picture){.image = *image, .copied = !in_place, .offset = *bytes};
+    picture_out->image.memory = in_place ? memory : SAC_CUDA;
     if (in_place) return 0;
     const int count = planes_of(planes, image);
     for (int k = 0; k < count; k++) *bytes += align_up(planes[k].row * planes[k].rows);
