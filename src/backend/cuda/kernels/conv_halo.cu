@@ -13,11 +13,12 @@ namespace {
 
 using namespace conv_device;
 
-constexpr int TILE_H = 8, TILE_W = 16, WARPS_M = 4, MT = 2, NT = 4;
+constexpr int TILE_W = 16, MT = 2, NT = 4;
 constexpr int STEP_BYTES = SAC__CONV_STEP * 2;
 
 /// COLUMNS: output channels of a block; WINDOW: its height and width.
-template <int CHANNELS, int COLUMNS_, int WINDOW_> struct shape {
+template <int CHANNELS, int COLUMNS_, int WINDOW_, int TILE_H_> struct shape {
+    static constexpr int TILE_H = TILE_H_, WARPS_M = TILE_H / MT;
     static constexpr int DEPTHS = CHANNELS / 16, COLUMNS = COLUMNS_, WINDOW = WINDOW_;
     static constexpr int THREADS = WARPS_M * COLUMNS / 32 * 32;
     static constexpr int PIXEL_BYTES = CHANNELS == 48 ? 128 : CHANNELS * 2;
@@ -32,10 +33,10 @@ struct halo {
     int height, width, odd; ///< odd: first odd column's place; 0 with stride 1
 };
 
-__device__ inline halo halo_of(int stride, int window)
+template <class S> __device__ inline halo halo_of(int stride)
 {
-    int width = (TILE_W - 1) * stride + window;
-    return {(TILE_H - 1) * stride + window, width, stride == 2 ? (width + 1) / 2 : 0};
+    int width = (TILE_W - 1) * stride + S::WINDOW;
+    return {(S::TILE_H - 1) * stride + S::WINDOW, width, stride == 2 ? (width + 1) / 2 : 0};
 }
 
 /// Piece j of pixel p: 16-byte pieces are swizzled so that 8 neighbours differ in their banks.
@@ -63,10 +64,10 @@ struct corner {
     int n, y, x;
 };
 
-__device__ inline corner corner_of(const sac_conv_walk &walk, int tile)
+template <class S> __device__ inline corner corner_of(const sac_conv_walk &walk, int tile)
 {
     int line = divide(tile, walk.by_across), n = divide(line, walk.by_down);
-    return {n, (line - n * walk.by_down.value) * TILE_H,
+    return {n, (line - n * walk.by_down.value) * S::TILE_H,
             (tile - line * walk.by_across.value) * TILE_W};
 }
 
@@ -74,7 +75,7 @@ template <class S>
 __device__ void fetch_halo(uint32_t to, const sac_conv &c, const sac_conv_walk &walk, corner at)
 {
     constexpr int PIECES = S::DEPTHS * 2;
-    halo h = halo_of(c.stride[0], S::WINDOW);
+    halo h = halo_of<S>(c.stride[0]);
     int y0 = at.y * c.stride[0] - c.pad[0], x0 = at.x * c.stride[0] - c.pad[1];
     const __half *in = static_cast<const __half *>(c.in) +
                        static_cast<int64_t>(at.n) * c.height * c.width * c.in_pitch;
@@ -99,8 +100,8 @@ template <class S> __device__ lane lane_of(uint32_t weights, int stride, int wid
 {
     int id = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
     lane l;
-    l.pixel = warp % WARPS_M * MT * stride * width + (id & 15);
-    l.row = weights + (warp / WARPS_M * 32 + (id & 7) + (id >> 4) * 8) * STEP_BYTES;
+    l.pixel = warp % S::WARPS_M * MT * stride * width + (id & 15);
+    l.row = weights + (warp / S::WARPS_M * 32 + (id & 7) + (id >> 4) * 8) * STEP_BYTES;
     l.swizzle = static_cast<uint32_t>((id >> 3 & 1) ^ (id & 7)) << 4;
     return l;
 }
@@ -131,7 +132,7 @@ __device__ void multiply_depth(float (&sums)[MT][NT][4], const lane &l, uint32_t
 template <class S>
 __device__ void multiply(float (&sums)[MT][NT][4], uint32_t weights, uint32_t pixels, int stride)
 {
-    halo h = halo_of(stride, S::WINDOW);
+    halo h = halo_of<S>(stride);
     lane l = lane_of<S>(weights, stride, h.width);
     int high = static_cast<int>(threadIdx.x) % 32 >> 4;
 #pragma unroll 1
@@ -201,6 +202,7 @@ __device__ void finish_quad(const sac_conv_problem &p, int row, int k, float *su
             make_uint4(word[0], word[1], word[2], word[3]);
 }
 
+template <class S>
 __device__ void finish_tile(const sac_conv_problem &p, const float (&sums)[MT][NT][4], corner at,
                             int column, const float *bias)
 {
@@ -210,7 +212,7 @@ __device__ void finish_tile(const sac_conv_problem &p, const float (&sums)[MT][N
     for (int m = 0; m < MT; m++)
 #pragma unroll
         for (int half = 0; half < 2; half++) {
-            int y = at.y + warp % WARPS_M * 2 + m, x = at.x + id / 4 + half * 8;
+            int y = at.y + warp % S::WARPS_M * 2 + m, x = at.x + id / 4 + half * 8;
             int row = (at.n * c.out_height + y) * c.out_width + x;
             float sum[8];
 #pragma unroll
@@ -230,8 +232,8 @@ __global__ void __launch_bounds__(S::THREADS, 512 / S::THREADS)
     uint32_t weights = sac__shared_address(memory), pixels = weights + S::WEIGHT_BYTES;
     int column = static_cast<int>(blockIdx.y) * S::COLUMNS, step = static_cast<int>(gridDim.x);
     int tile = static_cast<int>(blockIdx.x),
-        mine = column + static_cast<int>(threadIdx.x) / 128 * 32;
-    halo h = halo_of(c.stride[0], S::WINDOW);
+        mine = column + static_cast<int>(threadIdx.x) / (S::WARPS_M * 32) * 32;
+    halo h = halo_of<S>(c.stride[0]);
     uint32_t other = pixels + h.height * h.width * S::PIXEL_BYTES;
     float bias[8];
     fetch_weights<S>(weights, c, column);
@@ -242,15 +244,16 @@ __global__ void __launch_bounds__(S::THREADS, 512 / S::THREADS)
     }
     sac__grid_release();
     sac__grid_wait();
-    fetch_halo<S>(pixels, c, walk, corner_of(walk, tile));
+    fetch_halo<S>(pixels, c, walk, corner_of<S>(walk, tile));
     for (; tile < walk.tiles; tile += step) {
         float sums[MT][NT][4] = {};
         sac__cp_async_commit();
         sac__cp_async_wait<0>();
         __syncthreads();
-        if (tile + step < walk.tiles) fetch_halo<S>(other, c, walk, corner_of(walk, tile + step));
+        if (tile + step < walk.tiles)
+            fetch_halo<S>(other, c, walk, corner_of<S>(walk, tile + step));
         multiply<S>(sums, weights, pixels, c.stride[0]);
-        finish_tile(p, sums, corner_of(walk, tile), mine, bias);
+        finish_tile<S>(p, sums, corner_of<S>(walk, tile), mine, bias);
         uint32_t swap = pixels;
         pixels = other;
         other = swap;
@@ -261,7 +264,8 @@ __global__ void __launch_bounds__(S::THREADS, 512 / S::THREADS)
 typedef void conv_kernel(const sac_conv_problem, const sac_conv_walk);
 
 conv_kernel *const kernels[] = {
-#define KERNEL(channels, columns, window) conv_halo<shape<channels, columns, window>>,
+#define KERNEL(channels, columns, window, tile_h)                                                  \
+    conv_halo<shape<channels, columns, window, tile_h>>,
     SAC__CONV_HALO_SHAPES(KERNEL)
 #undef KERNEL
 };
@@ -280,7 +284,7 @@ extern "C" int sac__conv_halo_launch(const struct sac_conv_kernel *self,
     int blocks = sac__conv_halo_walk(&walk, self, convs);
     launch.grid =
         dim3(static_cast<unsigned>(blocks), static_cast<unsigned>(problems.at[0].columns));
-    launch.block = dim3(static_cast<unsigned>(self->columns / 32 * 128));
+    launch.block = dim3(static_cast<unsigned>(self->columns / 32 * self->rows));
     launch.stream = how->stream;
     launch.shared = static_cast<size_t>(sac__conv_halo_shared(self, convs));
     launch.overlap = how->overlap != 0;

@@ -13,32 +13,37 @@ extern "C" {
 /// Tiles of conv_mma.cu: rows and columns, how many warps share rows, columns and depth, stages.
 /// Warps that share the depth each make the whole tile for a part of every step and read shared
 /// memory less often than warps that share the tile; it needs sums small enough for registers.
+/// Many stages fetch more weights before the layer before has ended, but let fewer blocks in.
 #define SAC__CONV_MMA_TILES(X)                                                                     \
     X(128, 128, 2, 4, 1, 3)                                                                        \
     X(128, 64, 4, 2, 1, 3)                                                                         \
     X(128, 32, 4, 1, 1, 3)                                                                         \
     X(128, 16, 4, 1, 1, 3)                                                                         \
-    X(64, 64, 2, 2, 2, 5)                                                                          \
+    X(64, 64, 2, 2, 2, 4)                                                                          \
+    X(64, 64, 2, 2, 2, 7)                                                                          \
     X(64, 32, 2, 1, 4, 5)                                                                          \
-    X(32, 64, 1, 2, 4, 5)                                                                          \
+    X(32, 64, 1, 2, 4, 8)                                                                          \
     X(32, 32, 1, 1, 4, 6)                                                                          \
     X(16, 64, 1, 2, 4, 6)
 
-/// conv_halo.cu: channels, output channels of a block, height and width of the window.
+/// conv_halo.cu: channels, output channels of a block, height and width of the window, rows of a
+/// tile, which is 16 pixels wide.
 #define SAC__CONV_HALO_SHAPES(X)                                                                   \
-    X(16, 32, 3)                                                                                   \
-    X(32, 32, 3)                                                                                   \
-    X(16, 64, 3)                                                                                   \
-    X(32, 64, 3)                                                                                   \
-    X(48, 64, 3)                                                                                   \
-    X(64, 64, 3)                                                                                   \
-    X(16, 32, 2)                                                                                   \
-    X(16, 64, 2)                                                                                   \
-    X(32, 32, 1)                                                                                   \
-    X(32, 64, 1)                                                                                   \
-    X(48, 64, 1)                                                                                   \
-    X(64, 64, 1)                                                                                   \
-    X(128, 64, 1)
+    X(16, 32, 3, 8)                                                                                \
+    X(32, 32, 3, 8)                                                                                \
+    X(16, 64, 3, 8)                                                                                \
+    X(32, 64, 3, 8)                                                                                \
+    X(48, 64, 3, 8)                                                                                \
+    X(64, 64, 3, 8)                                                                                \
+    X(32, 32, 3, 4)                                                                                \
+    X(64, 64, 3, 4)                                                                                \
+    X(16, 32, 2, 8)                                                                                \
+    X(16, 64, 2, 8)                                                                                \
+    X(32, 32, 1, 8)                                                                                \
+    X(32, 64, 1, 8)                                                                                \
+    X(48, 64, 1, 8)                                                                                \
+    X(64, 64, 1, 8)                                                                                \
+    X(128, 64, 1, 8)
 
 /// Division by a number that is known at the launch: q = (n·mul/2³² + n) >> shift, 0 ≤ n < 2³¹.
 struct sac_conv_divisor {

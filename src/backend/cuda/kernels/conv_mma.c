@@ -2,7 +2,12 @@
 // The tiles of conv_mma.cu on the host: what each needs, when it can be used, what it should cost.
 #include "conv_kernels.h"
 
-enum { MAX_TAPS = 16, STEP_BYTES = SAC__CONV_STEP * 2, STAGING_PAD = 8 };
+enum {
+    MAX_TAPS = 16,
+    STEP_BYTES = SAC__CONV_STEP * 2,
+    STAGING_PAD = 8,
+    PROCESSOR_BYTES = 227 * 1024
+};
 
 struct tile {
     int rows, columns, warps_m, warps_n, warps_k, stages;
@@ -52,9 +57,10 @@ static size_t workspace(const struct sac_conv_kernel *self, const struct sac_con
     return counters + tile_count * (size_t)(split * self->rows * self->columns) * sizeof(float);
 }
 
-/// A block's µs a step is what the slowest of its matrix units, shared memory and fetching needs;
-/// blocks that share a processor share these. On top, per round of blocks, what cannot overlap.
-/// The constants are an H200's at 1.7 GHz; only their ratios matter for the order.
+/// A block's µs: what its steps need of the matrix units, of shared memory or of fetching,
+/// whichever is slowest; blocks that share a processor share these. Weights of the first stages are
+/// fetched while the layer before still runs. On top, per round of blocks, what cannot overlap. The
+/// constants are an H200's at 1.7 GHz; only their ratios matter for the order.
 static double cost(const struct sac_conv_kernel *self, const struct sac_conv *conv,
                    const struct sac_conv_device *device, int split)
 {
@@ -63,41 +69,43 @@ static double cost(const struct sac_conv_kernel *self, const struct sac_conv *co
     const struct tile *t = &tiles[self->variant / 2];
     double area = (double)t->rows * t->columns, edge = t->rows + t->columns;
     double reads = (double)t->rows * t->warps_n + (double)t->columns * t->warps_m;
-    double flop = 2 * area * SAC__CONV_STEP / flop_us, fetch = edge * STEP_BYTES / fetch_us;
-    double shared = (edge + reads) * STEP_BYTES / shared_us;
-    double step = flop > fetch ? flop : fetch;
-    if (shared > step) step = shared;
     int64_t blocks = sac__conv_tiles(self, conv) * split;
     int64_t most = (blocks + device->processors - 1) / device->processors;
-    int resident = 227 * 1024 / sac__conv_mma_shared(self);
+    int resident = PROCESSOR_BYTES / (sac__conv_mma_shared(self) + 1024);
     int64_t rounds = (most + resident - 1) / resident;
     int steps = (sac__conv_steps(conv) + split - 1) / split;
+    int early = rounds > 1 ? 0 : steps < t->stages ? steps : t->stages - 1;
+    double flop = 2 * area * SAC__CONV_STEP * steps / flop_us;
+    double fetch = (edge * steps - t->columns * early) * STEP_BYTES / fetch_us;
+    double shared = (edge + reads) * STEP_BYTES * steps / shared_us;
+    double work = flop > fetch ? flop : fetch;
+    if (shared > work) work = shared;
     double finish = area * 2 / out_us / (is_cluster(self) ? split : 1);
     double extra = split == 1 ? 0 : is_cluster(self) ? cluster_us : memory_us + area * split / 2e5;
-    return (double)rounds * latency + (double)most * (steps * step + finish) + extra;
+    return (double)rounds * latency + (double)most * (work + finish) + extra;
 }
 
-#define KERNEL(rows, columns, cluster, text)                                                       \
-    {"mma " #rows "x" #columns text,                                                               \
+#define KERNEL(rows, columns, stages, cluster, text)                                               \
+    {"mma " #rows "x" #columns "x" #stages text,                                                   \
      SAC__CONV_STEPS,                                                                              \
      rows,                                                                                         \
      columns,                                                                                      \
      SAC__CONV_GROUP,                                                                              \
-     2 * TILE_##rows##x##columns + cluster,                                                        \
+     2 * TILE_##rows##x##columns##x##stages + cluster,                                             \
      usable,                                                                                       \
      workspace,                                                                                    \
      cost,                                                                                         \
      sac__conv_mma_launch},
 
 enum {
-#define INDEX(rows, columns, m, n, k, stages) TILE_##rows##x##columns,
+#define INDEX(rows, columns, m, n, k, stages) TILE_##rows##x##columns##x##stages,
     SAC__CONV_MMA_TILES(INDEX)
 #undef INDEX
 };
 
 const struct sac_conv_kernel sac__conv_mma_kernels[] = {
 #define PAIR(rows, columns, m, n, k, stages)                                                       \
-    KERNEL(rows, columns, 0, "") KERNEL(rows, columns, 1, " cluster")
+    KERNEL(rows, columns, stages, 0, "") KERNEL(rows, columns, stages, 1, " cluster")
     SAC__CONV_MMA_TILES(PAIR)
 #undef PAIR
         {.name = NULL}};
