@@ -108,17 +108,22 @@ __device__ inline uint4 residual_at(const sac_conv &c, int row, int k)
                                             static_cast<int64_t>(row) * c.residual_pitch + k);
 }
 
+__device__ inline void add_bias(float *sum, const sac_conv &c, int k)
+{
+    const float4 *bias = reinterpret_cast<const float4 *>(c.bias + k);
+    const float4 low = bias[0], high = bias[1];
+    sum[0] += low.x, sum[1] += low.y, sum[2] += low.z, sum[3] += low.w;
+    sum[4] += high.x, sum[5] += high.y, sum[6] += high.z, sum[7] += high.w;
+}
+
 /// out = act(sum + bias + coarse) + residual for channels k to k+7 of output pixel `row`; `sum` is
 /// used up.
 __device__ inline void finish(const sac_conv_problem &p, int row, int k, float *sum)
 {
     const sac_conv &c = p.conv;
-    const float4 *bias = reinterpret_cast<const float4 *>(c.bias + k);
     uint4 residual = {};
     if (c.residual) residual = residual_at(c, row, k);
-    float4 low = bias[0], high = bias[1];
-    sum[0] += low.x, sum[1] += low.y, sum[2] += low.z, sum[3] += low.w;
-    sum[4] += high.x, sum[5] += high.y, sum[6] += high.z, sum[7] += high.w;
+    add_bias(sum, c, k);
     if (c.coarse) add_halves(sum, coarse_at(p, row, k));
     sac__device_activate_all<false, 8>(c.act, c.alpha, sum);
     if (c.residual) add_halves(sum, residual);

@@ -302,27 +302,78 @@ __device__ inline void gather_eight(float *v)
     exchange(v + 2, v + 6, second, 2);
 }
 
+/// Where a thread's index-th eight sums lie in a tile. The first half of them belongs to rows `row`
+/// of its products, the second to rows 8 below.
+template <class T> struct eights {
+    static constexpr int COUNT = T::PRODUCTS * T::COLUMNS / 16, ACROSS = T::COLUMNS / 32;
+    /// Finished at once, as many as there are registers for.
+    static constexpr int ONCE = COUNT >= 4 && T::ROWS * T::COLUMNS <= 8192 ? 4 : 2;
+    int row, column; ///< of the first one, in the output
+
+    __device__ eights(const task &t, int tile)
+    {
+        const int lane = static_cast<int>(threadIdx.x) % 32, line = tile / t.problem->columns;
+        row = line * T::ROWS + first_row<T>() + lane / 4;
+        column = (tile - line * t.problem->columns) * T::COLUMNS + lane % 4 * 8;
+    }
+    __device__ int row_of(int index) const
+    {
+        return row + index / (2 * ACROSS) * 64 + index / ACROSS % 2 * 8;
+    }
+    __device__ int column_of(int index) const
+    {
+        return column + index % ACROSS * 32;
+    }
+    __device__ bool has(const sac_conv_problem &p, int index) const
+    {
+        return row_of(index) < p.pixels && column_of(index) < p.conv.out_channels;
+    }
+};
+
+/// Some of a thread's sums, from `first` on: one kind of work after the other for all of them, so
+/// that many loads are under way at once and the activation has one branch.
+template <class T>
+__device__ void finish_eights(const float (&sums)[T::PRODUCTS][T::SUMS], const sac_conv_problem &p,
+                              const eights<T> &at, const int first)
+{
+    constexpr int COUNT = eights<T>::ONCE, ACROSS = eights<T>::ACROSS;
+    const sac_conv &c = p.conv;
+    float v[COUNT][8];
+#pragma unroll
+    for (int k = 0; k < COUNT; k++) {
+        const int line = (first + k) / ACROSS, column = at.column_of(first + k);
+        const float *from = sums[line / 2] + (first + k) % ACROSS * 16 + line % 2 * 2;
+#pragma unroll
+        for (int i = 0; i < 8; i++)
+            v[k][i] = from[i / 2 * 4 + i % 2];
+        gather_eight(v[k]);
+        if (column < c.out_channels) add_bias(v[k], c, column);
+    }
+    if (c.coarse)
+#pragma unroll
+        for (int k = 0; k < COUNT; k++)
+            if (at.has(p, first + k))
+                add_halves(v[k], coarse_at(p, at.row_of(first + k), at.column_of(first + k)));
+    sac__device_activate_all<false, 8 * COUNT>(c.act, c.alpha, v[0]);
+    if (c.residual)
+#pragma unroll
+        for (int k = 0; k < COUNT; k++)
+            if (at.has(p, first + k))
+                add_halves(v[k], residual_at(c, at.row_of(first + k), at.column_of(first + k)));
+#pragma unroll
+    for (int k = 0; k < COUNT; k++)
+        if (at.has(p, first + k))
+            *reinterpret_cast<uint4 *>(
+                output_at(c, at.row_of(first + k), at.column_of(first + k))) = to_halves(v[k]);
+}
+
 template <class T>
 __device__ void finish_tile(const float (&sums)[T::PRODUCTS][T::SUMS], const task &t, int tile)
 {
-    const sac_conv_problem &p = *t.problem;
-    const int lane = static_cast<int>(threadIdx.x) % 32, line = tile / p.columns;
-    const int row = line * T::ROWS + first_row<T>() + lane / 4;
-    const int column = (tile - line * p.columns) * T::COLUMNS + lane % 4 * 8;
+    const eights<T> at(t, tile);
 #pragma unroll
-    for (int m = 0; m < T::PRODUCTS; m++)
-#pragma unroll
-        for (int k = 0; k < T::COLUMNS; k += 32)
-#pragma unroll
-            for (int half = 0; half < 2; half++) {
-                const int to = row + m * 64 + half * 8;
-                float v[8];
-#pragma unroll
-                for (int i = 0; i < 8; i++)
-                    v[i] = sums[m][k / 2 + i / 2 * 4 + half * 2 + i % 2];
-                gather_eight(v);
-                if (to < p.pixels && column + k < p.conv.out_channels) finish(p, to, column + k, v);
-            }
+    for (int first = 0; first < eights<T>::COUNT; first += eights<T>::ONCE)
+        finish_eights<T>(sums, *t.problem, at, first);
 }
 
 /// A block's part of a split tile's sums into its shared memory, where the ring was.
@@ -361,19 +412,31 @@ template <class T> __device__ void finish_shared(const task &t)
     }
 }
 
+/// All threads of a cluster come here twice: when all sums are in shared memory, and when all have
+/// been read, since a block's memory ends with it.
+__device__ inline void meet_twice()
+{
+    sac__cluster_sync();
+    sac__cluster_sync();
+}
+
 template <class T> __device__ void consume(const task &t, unsigned char *memory)
 {
-    float sums[T::PRODUCTS][T::SUMS] = {};
     operands o = operands_of<T>(t);
     ring<T> at;
     sac__grid_wait();
     for (int tile = t.tile; tile < t.tiles; tile += t.apart) {
+        float sums[T::PRODUCTS][T::SUMS] = {};
         multiply<T>(sums, t, o, at);
         if (t.split == 1)
             finish_tile<T>(sums, t, tile);
         else
             share<T>(reinterpret_cast<float *>(memory), sums);
     }
+    if (t.split == 1) return;
+    sac__cluster_sync();
+    finish_shared<T>(t);
+    sac__cluster_sync();
 }
 
 template <class T>
@@ -383,7 +446,6 @@ __global__ void __launch_bounds__(T::THREADS, T::BLOCKS)
 #ifndef OTHER_CHIP
     SAC__SHARED(unsigned char, memory);
     const task t = task_of<T>(a, memory);
-    const bool producer = threadIdx.x >= T::CONSUMERS;
     if (threadIdx.x == T::CONSUMERS) {
         sac__tma_prefetch(t.map);
         for (int k = 0; k < T::STAGES; k++) {
@@ -394,15 +456,13 @@ __global__ void __launch_bounds__(T::THREADS, T::BLOCKS)
     }
     __syncthreads();
     sac__grid_release();
-    if (!producer)
+    if (threadIdx.x >= T::CONSUMERS) {
+        if (threadIdx.x == T::CONSUMERS) produce<T>(t);
+        __syncwarp();
+        if (t.split > 1) meet_twice();
+    } else {
         consume<T>(t, memory);
-    else if (threadIdx.x == T::CONSUMERS)
-        produce<T>(t);
-    if (t.split == 1) return;
-    __syncwarp();
-    sac__cluster_sync();
-    if (!producer) finish_shared<T>(t);
-    sac__cluster_sync(); // shared memory lives until all have read it
+    }
 #endif
 }
 
