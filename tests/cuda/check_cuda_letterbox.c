@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The CUDA letterbox equals the C set's, bit for bit, in every layout, and writes nowhere else.
+// The CUDA letterbox equals the C set's, bit for bit, in every layout, and writes nowhere else; an
+// input of the caller's own lands in the same places.
 //   check_cuda_letterbox [SEED [CASES]]
 //   check_cuda_letterbox --bench           microseconds (for a GPU)
 #include "device.h"
@@ -181,6 +182,64 @@ static void check_case(sac_workspace *workspace)
     free(got);
 }
 
+// ---- the caller's own input ---------------------------------------------------------------------
+
+static float value_at(const void *values, sac_dtype dtype, size_t at)
+{
+    switch (dtype) {
+    case SAC_F32: return ((const float *)values)[at];
+    case SAC_F16: return sac__half_float(((const uint16_t *)values)[at]);
+    default: return ((const uint8_t *)values)[at];
+    }
+}
+
+static void *random_values(size_t count, sac_dtype dtype)
+{
+    uint8_t *values = room(count * sac_dtype_bytes(dtype));
+    for (size_t i = 0; i < count; i++) {
+        const float value = check_int(0, 20) ? check_float(-3, 3) : 70000.f;
+        if (dtype == SAC_U8) values[i] = (uint8_t)check_random();
+        else put(values, dtype, i, value);
+    }
+    return values;
+}
+
+static void check_input(void)
+{
+    const sac_pixels pixels = SAC_PIXELS_DEFAULT;
+    struct sac__input input = random_input(&pixels);
+    if (input.dtype == SAC_U8) input.dtype = SAC_F16;
+    const sac_dtype dtype = dtypes[check_int(0, 2)];
+    const size_t size = sac_dtype_bytes(input.dtype), picture = input_elements(&input);
+    const size_t values_count = (size_t)3 * input.height * input.width;
+    void *values = random_values(values_count * (size_t)input.n, dtype);
+    void *device = device_copy(values, values_count * (size_t)input.n * sac_dtype_bytes(dtype));
+    const size_t bytes = picture * (size_t)input.n * size, room_bytes = bytes + 2 * GUARD;
+    uint8_t *want = room(room_bytes), *memory = device_filled(0xa5, room_bytes);
+    memset(want + GUARD, 0, bytes);
+    for (size_t i = 0; i < values_count * (size_t)input.n; i++) {
+        const int x = (int)(i % (size_t)input.width);
+        const int y = (int)(i / (size_t)input.width % (size_t)input.height);
+        const size_t plane = i / ((size_t)input.width * (size_t)input.height);
+        put(want + GUARD, input.dtype, plane / 3 * picture + place(&input, (int)(plane % 3), y, x),
+            value_at(values, dtype, i));
+    }
+    input.data = memory + GUARD;
+    printf("layout %d type %d from %d, %d of %dx%d\n", (int)input.layout, (int)input.dtype,
+           (int)dtype, input.n, input.width, input.height);
+    CHECK(!sac__input_cuda(&input, device, dtype, NULL, check_int(0, 1)), "%s",
+          sac_error_message());
+    uint8_t *got = device_read(memory, room_bytes);
+    for (size_t i = 0; i < room_bytes; i++)
+        CHECK(got[i] == want[i], "byte %lld of %zu: %d, not %d", (long long)i - GUARD, bytes,
+              got[i], want[i]);
+    cuda(cudaFree(device));
+    cuda(cudaFree(memory));
+    free(values);
+    free(want);
+    free(got);
+}
+
 // ---- bench --------------------------------------------------------------------------------------
 
 enum { TURNS = 6 };
@@ -253,7 +312,10 @@ int main(int count, char **arguments)
     sac_workspace *workspace;
     CHECK(!sac__workspace_open(&workspace), "%s", sac_error_message());
     const int cases = count > 2 ? atoi(arguments[2]) : CASES;
-    for (int i = 0; i < cases; i++) check_case(workspace);
+    for (int i = 0; i < cases; i++) {
+        check_case(workspace);
+        if (i % 3 == 0) check_input();
+    }
     sac__workspace_close(&workspace);
     return 0;
 }

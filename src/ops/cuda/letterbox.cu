@@ -2,8 +2,9 @@
 // Letterbox: source pictures of any size and format into the network's input, one kernel a batch.
 //
 // A thread makes one unit (store.cuh) of several lines, so that its columns are worked out once; the
-// lines' rows are worked out once a block. Neighbours of a row are fetched as aligned words, two
-// or three for both pixels, sorted with byte permutes and weighted with dp2a.
+// lines' rows are worked out once a block. Neighbours of a row are fetched as three aligned words for
+// both pixels, without branches so that all of a unit's loads are under way together, sorted with
+// byte permutes and weighted with dp2a. Where words would pass the picture's end: byte by byte.
 // Bytes that must move for 1080p → 1280 folded fp16: 6.2 MB in, 13.1 MB out; all of it fits in L2.
 #include "cuda/launch.cuh"
 #include "store.cuh"
@@ -12,100 +13,130 @@ namespace {
 
 enum { THREADS = 128, LINES = 4 };
 
-/// Two neighbours of a row in 8 bytes: how to sort them by channel, and their weights.
+/// Blocks that a multiprocessor is to hold, so that loads of many threads hide each other.
+template <int LAYOUT> constexpr int resident = LAYOUT == SAC__INPUT_NCHW ? 6 : 10;
+
+/// Where a pixel comes from along x.
 struct Column {
     int32_t first;    ///< source pixel; the second is next to it, or has no weight
-    uint32_t weights; ///< of 2048: the first's in the lower half
-    __device__ __forceinline__ bool pair() const
-    {
-        return weights >> 16 != 0;
-    }
+    uint32_t weights; ///< of 2048: the first's in the lower half; none: padding
 };
 
-/// The bytes from `from` on, of which `need` (1 to 8) matter, by the aligned words that hold them;
-/// byte by byte where the last of those words passes `end`.
-SAC__DEVICE uint2 fetch(const uint8_t *from, int need, const uint8_t *end)
+/// The 8 bytes from `from` on; the 12 from its aligned word on are read.
+SAC__DEVICE uint2 fetch8(const uint8_t *from)
 {
-    const int skip = (int)((uintptr_t)from & 3), last = skip + need;
+    const uint32_t skip = (uint32_t)(uintptr_t)from & 3;
     const uint32_t *words = (const uint32_t *)(from - skip);
-    uint32_t word[3] = {};
-    if (from - skip + (last + 3) / 4 * 4 <= end) {
-        word[0] = words[0];
-        if (last > 4) word[1] = words[1];
-        if (last > 8) word[2] = words[2];
-    } else {
-#pragma unroll
-        for (int k = 0; k < 8; k++)
-            if (k < need) word[k / 4] |= (uint32_t)from[k] << 8 * (k % 4);
-        return make_uint2(word[0], word[1]);
-    }
-    return make_uint2(__funnelshift_r(word[0], word[1], 8 * skip),
-                      __funnelshift_r(word[1], word[2], 8 * skip));
+    const uint32_t a = words[0], b = words[1], c = words[2];
+    return make_uint2(__funnelshift_r(a, b, 8 * skip), __funnelshift_r(b, c, 8 * skip));
 }
 
-/// Byte-permute selectors: first and second of channels 0 and 1; of channel 2.
-struct Order {
-    uint32_t two, one;
-    static __device__ __forceinline__ Order of(const sac__pixels &src)
+/// The 4 bytes from `from` on; 8 are read.
+SAC__DEVICE uint32_t fetch4(const uint8_t *from)
+{
+    const uint32_t skip = (uint32_t)(uintptr_t)from & 3;
+    const uint32_t *words = (const uint32_t *)(from - skip);
+    return __funnelshift_r(words[0], words[1], 8 * skip);
+}
+
+enum { READ8 = 12, READ4 = 8 }; ///< bytes behind `from` that they may touch, at most
+
+/// Packed or gray pixels.
+struct Packed {
+    const uint8_t *data, *end;
+    ptrdiff_t stride;
+    int32_t step;
+    uint32_t two, one; ///< selectors: first and second of channels 0 and 1; of channel 2
+
+    __device__ __forceinline__ explicit Packed(const sac__picture &picture)
+        : data(picture.src.data), end(picture.luma_end), stride(picture.src.stride),
+          step(picture.src.step)
     {
-        const int step = src.step;
-        return {(uint32_t)(src.byte[0] | (src.byte[0] + step) << 4 | src.byte[1] << 8 |
-                           (src.byte[1] + step) << 12),
-                (uint32_t)(src.byte[2] | (src.byte[2] + step) << 4)};
+        const int32_t *byte = picture.src.byte;
+        two = (uint32_t)(byte[0] | (byte[0] + step) << 4 | byte[1] << 8 | (byte[1] + step) << 12);
+        one = (uint32_t)(byte[2] | (byte[2] + step) << 4);
+    }
+    /// Whether all words of a row's columns up to `last` may be read.
+    __device__ __forceinline__ bool reaches(int32_t y, int32_t last) const
+    {
+        return data + y * stride + (ptrdiff_t)last * step + READ8 <= end;
+    }
+    /// sac__resize_across of the three channels.
+    __device__ __forceinline__ void across(int32_t *out, int32_t y, Column column) const
+    {
+        const uint2 bytes = fetch8(data + y * stride + (ptrdiff_t)column.first * step);
+        const uint32_t pairs = __byte_perm(bytes.x, bytes.y, two);
+        const uint32_t pair = __byte_perm(bytes.x, bytes.y, one);
+        out[0] = (int32_t)(__dp2a_lo(column.weights, pairs, 0u) >> 4);
+        out[1] = (int32_t)(__dp2a_hi(column.weights, pairs, 0u) >> 4);
+        out[2] = (int32_t)(__dp2a_lo(column.weights, pair, 0u) >> 4);
     }
 };
 
-/// sac__resize_across of the three channels: packed or gray pixels.
-SAC__DEVICE void across_packed(int32_t *out, const sac__picture &picture, Order order,
-                               const uint8_t *row, Column column)
-{
-    const int step = picture.src.step, reach = step < 3 ? 1 : 3;
-    const uint2 bytes = fetch(row + (ptrdiff_t)column.first * step,
-                              column.pair() ? step + reach : reach, picture.luma_end);
-    const uint32_t two = __byte_perm(bytes.x, bytes.y, order.two);
-    out[0] = (int32_t)(__dp2a_lo(column.weights, two, 0u) >> 4);
-    out[1] = (int32_t)(__dp2a_hi(column.weights, two, 0u) >> 4);
-    out[2] = (int32_t)(__dp2a_lo(column.weights, __byte_perm(bytes.x, bytes.y, order.one), 0u) >> 4);
-}
+struct Nv12 {
+    const uint8_t *luma, *chroma, *luma_end, *chroma_end;
+    ptrdiff_t luma_stride, chroma_stride;
+    bool swapped; ///< blue first
 
-SAC__DEVICE void across_nv12(int32_t *out, const sac__picture &picture, int32_t y, Column column)
-{
-    const sac__pixels &src = picture.src;
-    const int32_t left = column.first / 2, right = (column.first + 1) / 2;
-    const uint2 luma = fetch(src.data + y * src.stride + column.first, column.pair() ? 2 : 1,
-                             picture.luma_end);
-    const uint2 pairs = fetch(src.chroma + (y / 2) * src.chroma_stride + left * 2,
-                              column.pair() && right > left ? 4 : 2, picture.chroma_end);
-    const uint32_t second = right > left ? pairs.x >> 16 : pairs.x;
-#pragma unroll
-    for (int c = 0; c < 3; c++) {
-        const uint32_t a = sac__yuv_byte(
-            luma.x & 0xff,
-            sac__yuv_chroma(src.byte[c], (uint8_t)pairs.x, (uint8_t)(pairs.x >> 8)));
-        const uint32_t b =
-            sac__yuv_byte(luma.x >> 8 & 0xff,
-                          sac__yuv_chroma(src.byte[c], (uint8_t)second, (uint8_t)(second >> 8)));
-        out[c] = (int32_t)(__dp2a_lo(column.weights, a | b << 8, 0u) >> 4);
+    __device__ __forceinline__ explicit Nv12(const sac__picture &picture)
+        : luma(picture.src.data), chroma(picture.src.chroma), luma_end(picture.luma_end),
+          chroma_end(picture.chroma_end), luma_stride(picture.src.stride),
+          chroma_stride(picture.src.chroma_stride), swapped(picture.src.byte[0] != 0)
+    {
     }
-}
+    __device__ __forceinline__ bool reaches(int32_t y, int32_t last) const
+    {
+        return luma + y * luma_stride + last + READ4 <= luma_end &&
+               chroma + (y / 2) * chroma_stride + last / 2 * 2 + READ4 <= chroma_end;
+    }
+    __device__ __forceinline__ void across(int32_t *out, int32_t y, Column column) const
+    {
+        const uint32_t both = fetch4(luma + y * luma_stride + column.first);
+        const uint32_t first = fetch4(chroma + (y / 2) * chroma_stride + column.first / 2 * 2);
+        const uint32_t second = column.first & 1 ? first >> 16 : first;
+#pragma unroll
+        for (int c = 0; c < 3; c++) {
+            const int32_t a = sac__yuv_chroma(c, (uint8_t)first, (uint8_t)(first >> 8));
+            const int32_t b = sac__yuv_chroma(c, (uint8_t)second, (uint8_t)(second >> 8));
+            const uint32_t pair = sac__yuv_byte((uint8_t)both, a) |
+                                  (uint32_t)sac__yuv_byte((uint8_t)(both >> 8), b) << 8;
+            out[c] = (int32_t)(__dp2a_lo(column.weights, pair, 0u) >> 4);
+        }
+        const int32_t red = out[0];
+        out[0] = swapped ? out[2] : red;
+        out[2] = swapped ? red : out[2];
+    }
+};
 
-/// The three bytes of a pixel of the resized picture.
-template <bool NV12>
-SAC__DEVICE void resize(int32_t *bytes, const sac__picture &picture, Order order, sac__tap row,
-                        Column column)
+/// The bytes of a unit's pixels in a row of the picture.
+template <int PIXELS, class Source>
+SAC__DEVICE void resize_fast(int32_t (*bytes)[3], const Source &source, sac__tap row,
+                             const Column *columns)
 {
-    int32_t upper[3], lower[3];
-    if constexpr (NV12) {
-        across_nv12(upper, picture, row.first, column);
-        across_nv12(lower, picture, row.second, column);
-    } else {
-        across_packed(upper, picture, order, picture.src.data + row.first * picture.src.stride,
-                      column);
-        across_packed(lower, picture, order, picture.src.data + row.second * picture.src.stride,
-                      column);
+    int32_t upper[PIXELS][3], lower[PIXELS][3];
+#pragma unroll
+    for (int k = 0; k < PIXELS; k++) {
+        source.across(upper[k], row.first, columns[k]);
+        source.across(lower[k], row.second, columns[k]);
     }
 #pragma unroll
-    for (int c = 0; c < 3; c++) bytes[c] = sac__resize_down(upper[c], lower[c], row);
+    for (int k = 0; k < PIXELS; k++)
+#pragma unroll
+        for (int c = 0; c < 3; c++)
+            if (columns[k].weights) bytes[k][c] = sac__resize_down(upper[k][c], lower[k][c], row);
+}
+
+/// The same near the picture's end: a pixel, a byte a channel. Rare, so kept small.
+SAC__DEVICE uint32_t resize_slow(const sac__picture &picture, sac__tap row, Column column)
+{
+    const int32_t second = column.first + (column.weights >> 16 != 0);
+    const sac__tap tap = {column.first, second, (int16_t)(column.weights & 0xffff),
+                          (int16_t)(column.weights >> 16)};
+    uint32_t bytes = 0;
+#pragma unroll 1
+    for (int c = 0; c < 3; c++)
+        bytes |= (uint32_t)sac__resized_byte(&picture.src, c, row, tap) << 8 * c;
+    return bytes;
 }
 
 template <class T> SAC__DEVICE T value_of(int32_t byte, int scaled)
@@ -114,10 +145,11 @@ template <class T> SAC__DEVICE T value_of(int32_t byte, int scaled)
     else return sac__element<T>(sac__input_value((uint8_t)byte, scaled));
 }
 
-/// What a thread knows of its unit's pixels: where they come from; weights 0: padding.
+/// Where a unit's pixels come from. Returns the last column, -1 where all are padding.
 template <int PIXELS>
-SAC__DEVICE void set_columns(Column *columns, const sac__picture &picture, int x)
+SAC__DEVICE int32_t set_columns(Column *columns, const sac__picture &picture, int x)
 {
+    int32_t last = -1;
 #pragma unroll
     for (int k = 0; k < PIXELS; k++) {
         const int d = x + k - picture.fit.left;
@@ -125,35 +157,48 @@ SAC__DEVICE void set_columns(Column *columns, const sac__picture &picture, int x
         if (d < 0 || d >= picture.fit.new_width) continue;
         const sac__tap tap = sac__resize_column(d, picture.scale_x, picture.fit.width0);
         columns[k] = {tap.first, (uint32_t)tap.weight0 | (uint32_t)tap.weight1 << 16};
+        last = tap.first;
     }
+    return last;
 }
 
 /// A unit of each of the block's lines. rows: first -1 above and below the picture.
-template <int LAYOUT, class T, bool NV12>
-SAC__DEVICE void write_lines(const sac__input &input, const sac__picture &picture,
+template <int LAYOUT, class T, class Source>
+SAC__DEVICE void write_lines(const sac__input &input, const sac__picture *pictures,
                              const sac__tap *rows, int n, int first_line, int unit)
 {
     using units = sac__units<LAYOUT>;
+    const sac__picture picture = pictures[n]; // once, into registers
     Column columns[units::pixels];
-    set_columns<units::pixels>(columns, picture, units::x(unit));
-    const Order order = Order::of(picture.src);
+    const int32_t last = set_columns<units::pixels>(columns, picture, units::x(unit));
+    const Source source(picture);
+#pragma unroll 1
     for (int k = 0; k < LINES && (first_line + k) * units::rows < input.height; k++) {
         const sac__tap row = rows[units::y(k, unit)];
+        int32_t bytes[units::pixels][3];
+#pragma unroll
+        for (int p = 0; p < 3 * units::pixels; p++) bytes[p / 3][p % 3] = input.pad;
+        if (row.first >= 0 && last >= 0) {
+            if (source.reaches(row.first, last) && source.reaches(row.second, last))
+                resize_fast<units::pixels>(bytes, source, row, columns);
+            else
+#pragma unroll
+                for (int p = 0; p < units::pixels; p++) {
+                    if (!columns[p].weights) continue;
+                    const uint32_t pixel = resize_slow(pictures[n], row, columns[p]);
+                    for (int c = 0; c < 3; c++) bytes[p][c] = (int32_t)(pixel >> 8 * c & 255);
+                }
+        }
         T values[units::pixels][3];
 #pragma unroll
-        for (int p = 0; p < units::pixels; p++) {
-            int32_t bytes[3] = {input.pad, input.pad, input.pad};
-            if (row.first >= 0 && columns[p].weights)
-                resize<NV12>(bytes, picture, order, row, columns[p]);
-#pragma unroll
-            for (int c = 0; c < 3; c++) values[p][c] = value_of<T>(bytes[c], input.scaled);
-        }
+        for (int p = 0; p < 3 * units::pixels; p++)
+            values[p / 3][p % 3] = value_of<T>(bytes[p / 3][p % 3], input.scaled);
         sac__store_unit<LAYOUT, T>(input, n, first_line + k, unit, values);
     }
 }
 
 template <int LAYOUT, class T>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, resident<LAYOUT>)
     letterbox(const __grid_constant__ sac__input input, const sac__batch *batch)
 {
     using units = sac__units<LAYOUT>;
@@ -162,7 +207,8 @@ __global__ void __launch_bounds__(THREADS)
     const int unit = blockIdx.x * THREADS + threadIdx.x;
     sac__grid_wait();
     sac__grid_release();
-    const sac__picture picture = ((const sac__picture *)(batch + 1))[n];
+    const sac__picture *pictures = (const sac__picture *)(batch + 1);
+    const sac__picture &picture = pictures[n];
     if (n >= batch->count || !picture.src.data) return;
     if (threadIdx.x < LINES * units::rows) {
         const int d = first_line * units::rows + (int)threadIdx.x - picture.fit.top;
@@ -174,9 +220,9 @@ __global__ void __launch_bounds__(THREADS)
     __syncthreads();
     if (units::x(unit) >= input.width) return;
     if (picture.src.chroma)
-        write_lines<LAYOUT, T, true>(input, picture, rows, n, first_line, unit);
+        write_lines<LAYOUT, T, Nv12>(input, pictures, rows, n, first_line, unit);
     else
-        write_lines<LAYOUT, T, false>(input, picture, rows, n, first_line, unit);
+        write_lines<LAYOUT, T, Packed>(input, pictures, rows, n, first_line, unit);
 }
 
 template <int LAYOUT, class T>
