@@ -49,6 +49,73 @@ static void run_twice(struct boxes_run *run, const struct output *outputs, const
     }
 }
 
+// ---- what is hard for NMS -----------------------------------------------------------------------
+
+enum hard { SAME_BOX, CHAIN, APART, CLUSTERS, HARD_COUNT };
+
+static void set_box(float *row, enum hard hard, int r, int rows)
+{
+    const float apart[4] = {(float)(r % 200) * 30, (float)(r / 200) * 30, 20, 20};
+    const float chain[4] = {(float)r * 3, 50, 20, 20}; // meets the few before and after it
+    const float same[4] = {100, 100, 30, 40};
+    const int cluster = (int)((long long)r * 37 / rows);
+    const float clusters[4] = {(float)cluster * 60, (float)check_int(0, 4), 50, 50};
+    const float *const boxes[] = {same, chain, apart, clusters};
+    memcpy(row, boxes[hard], 4 * sizeof *row);
+}
+
+/// Rows with boxes of one kind and few different scores (`steps`), by rising or falling row.
+static struct output hard_output(sac_head_family family, enum hard hard, int rows, int steps)
+{
+    const struct shape shape = {family, rows, 1, 640, 0.5f, 0};
+    struct output output = new_output(&shape, SAC_F32);
+    const int falling = check_int(0, 1);
+    for (int r = 0; r < rows; r++) {
+        float *row = (float *)output.tensor.data + 6 * (size_t)r;
+        set_box(row, hard, r, rows);
+        const int step = (falling ? rows - r : r) / (rows / steps + 1);
+        row[4] = 0.3f + 0.6f * (float)step / (float)steps;
+        row[5] = family == SAC_HEAD_END2END ? 0.f : 1.f;
+    }
+    return output;
+}
+
+static void check_hard(sac_workspace *workspace, sac_head_family family, enum hard hard, int rows,
+                       int steps, int max_det)
+{
+    struct output output = hard_output(family, hard, rows, steps);
+    sac_nms nms = SAC_NMS_DEFAULT;
+    nms.max_det = max_det;
+    sac_detections want;
+    CHECK(!sac__ops_boxes(sac__ops_find("c"), workspace, &want, &output.tensor, 0, &output.head,
+                          &output.fit, &nms),
+          "%s", sac_error_message());
+    struct boxes_run run = boxes_run_open(1, rows, 1, family, &nms);
+    boxes_run_add(&run, &output.fit);
+    printf("hard %d: %d rows, %d scores, most %d: %zu boxes\n", (int)hard, rows, steps, max_det,
+           want.count);
+    void *data = upload(&output, 1);
+    run_twice(&run, &output, data, &want);
+    boxes_run_close(&run);
+    cuda(cudaFree(data));
+    sac_detections_free(&want);
+    sac_tensor_free(&output.tensor);
+}
+
+static void check_all_hard(sac_workspace *workspace)
+{
+    for (int hard = 0; hard < HARD_COUNT; hard++) {
+        const int rows = check_int(1000, CHECK_CASES(2500, 30000));
+        check_hard(workspace, SAC_HEAD_V5, (enum hard)hard, rows, 1, 300);
+        check_hard(workspace, SAC_HEAD_V5, (enum hard)hard, rows, 2, rows);
+        check_hard(workspace, SAC_HEAD_V5, (enum hard)hard, rows, rows, rows);
+    }
+    check_hard(workspace, SAC_HEAD_V5, SAME_BOX, 31000, 3, 300);
+    check_hard(workspace, SAC_HEAD_END2END, APART, 31000, 7, 40000);
+    for (int rows = 510; rows < 515; rows++)
+        check_hard(workspace, SAC_HEAD_V5, APART, rows, rows, 512);
+}
+
 static size_t check_case(sac_workspace *workspace, const struct shape *shape)
 {
     const int n = check_int(1, MOST);
@@ -162,6 +229,7 @@ int main(int count, char **arguments)
     }
     const struct shape crowd = {SAC_HEAD_V5, 40000, 3, 1280, 0.95f, 0}; // more than 30000
     boxes += check_case(workspace, &crowd);
+    check_all_hard(workspace);
     CHECK(boxes > 0, "no case has boxes");
     sac__workspace_close(&workspace);
     return 0;
