@@ -99,6 +99,7 @@ struct sac_gnode {
     int stem_taps; ///< CONV over the space-to-depth input: products a sum before that, else 0
     int64_t begin; ///< SLICE made by a pass (no proto): first channel
     int heads, key, value; ///< ATTENTION: heads, channels of a key and of a value
+    int areas;             ///< ATTENTION: runs of places, each by itself
     float scale;           ///< ATTENTION
 };
 

@@ -165,6 +165,7 @@ static void attention(struct layer_case *c, int n, int height, int width)
     layer->heads = check_int(1, 4);
     layer->key = size[0];
     layer->value = size[1];
+    layer->areas = height % 4 == 0 && check_int(0, 1) ? 4 : 1;
     layer->scale = 1.f / sqrtf((float)layer->key);
     layer->in = add_view(c, n, height, width, layer->heads * (2 * size[0] + size[1]), 0);
     layer->out[0] = add_view(c, n, height, width, layer->heads * size[1], 0);
@@ -321,11 +322,11 @@ static const char *describe(const struct layer_case *c, int half)
     static char text[256];
     const struct sac_layer *l = &c->layer;
     const struct sac_buffer *in = &c->buffers[l->in.buffer];
-    snprintf(text, sizeof text, "%s fp%d, %dx%dx%dx%d, window %dx%d/%d, %d parts, %d heads of %d, %d",
+    snprintf(text, sizeof text, "%s fp%d, %dx%dx%dx%d, window %dx%d/%d, %d parts, %d heads of %d, %d, %d areas",
              sac__task_kernel(&(struct sac_task){.kind = l->kind}), half ? 16 : 32, (int)in->n,
              (int)in->height, (int)in->width, (int)l->in.channels, (int)l->window.kernel[0],
              (int)l->window.kernel[1], (int)l->window.stride[0], l->out_count, l->heads, l->key,
-             l->value);
+             l->value, l->areas);
     return text;
 }
 

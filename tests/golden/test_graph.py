@@ -246,6 +246,35 @@ def averages(net, x):
     return net.conv(Value(name, sum(rows[:, :, :, k:k + 15:2] for k in range(3)) / 9), 32)
 
 
+def areas(net, x):
+    """v12's attention: by stripes of the map, two heads, channels last on the way, and no scale on the
+    product but on the queries."""
+    x = net.conv(net.conv(x, 16, 3, 4), 64, 3, 2)
+    _, _, h, w = x.value.shape
+    heads, stripes, each = 2, 4, 32
+    qkv = net.conv(x, 3 * heads * each, act=None)
+    flat = net.node("Transpose", [net.reshape(qkv.name, 1, 3 * heads * each, -1)], perm=[0, 2, 1])
+    split = net.reshape(flat, stripes, h * w // stripes, heads, 3 * each)
+    split = net.node("Transpose", [split], perm=[0, 2, 3, 1])
+    q, k, v = net.split_names(split, [each] * 3, 2)
+    q = net.node("Transpose", [net.node("Mul", [q, net.real(each**-0.5)])], perm=[0, 1, 3, 2])
+    weights = net.node("Softmax", [net.node("MatMul", [q, k])], axis=-1)
+    mixed = net.node("MatMul", [v, net.node("Transpose", [weights], perm=[0, 1, 3, 2])])
+    maps = []
+    for part in (mixed, v):
+        part = net.reshape(net.node("Transpose", [part], perm=[0, 3, 1, 2]), 1, h, w, heads * each)
+        maps.append(net.node("Transpose", [part], perm=[0, 3, 1, 2]))
+    values = qkv.value.reshape(-1, heads, 3, each, stripes, -1)
+    vq, vk, vv = (values[:, :, part] for part in range(3))
+    logits = np.einsum("nhcsi,nhcsj->nhsij", vq, vk) * each**-0.5
+    soft = np.exp(logits - logits.max(-1, keepdims=True))
+    soft /= soft.sum(-1, keepdims=True)
+    shape = (-1, heads * each, h, w)
+    mixed = Value(maps[0], np.einsum("nhsij,nhcsj->nhcsi", soft, vv).reshape(shape))
+    position = net.conv(Value(maps[1], vv.reshape(shape)), heads * each, 7, groups=heads * each, act=None)
+    return net.conv(net.add(mixed, position), 32)
+
+
 def stem_without_padding(net, x):
     x = net.conv(x, 16, 2, 2, pad=0)
     return net.conv(net.conv(x, 16, 5, 2), 32, 7, 2)
@@ -256,7 +285,7 @@ def unfolded_stem(net, x):
     return net.conv(net.cat([net.conv(x, 16, 3, 8), net.conv(net.conv(x, 8, 3), 16, 3, 8)]), 32)
 
 
-TRUNKS = [activations, averages, odd_channels, shared_parts, sliced_split, plain_upsample,
+TRUNKS = [activations, areas, averages, odd_channels, shared_parts, sliced_split, plain_upsample,
           two_readers_of_upsample, pools, stem_without_padding, unfolded_stem]
 
 

@@ -1,113 +1,218 @@
 // SPDX-License-Identifier: Apache-2.0
-// Self-attention over all places of a feature map, as the 11 family has it: one convolution makes
-// queries, keys and values, and softmax(scale·queryᵀ·key)·value becomes one layer. The
-// convolution's output channels are put in the order all queries, all keys, all values, so that the
-// values are a view, too.
+// Self-attention over all places of a feature map (v10, 11, 26), or over stripes of it (v12's
+// areas): one convolution makes queries, keys and values, and softmax(scale·queryᵀ·key)·value becomes
+// one layer. Exporters move channels and places around in many ways between the products, so it is
+// recognised by where the elements of each product come from (trace.c). The convolution's output
+// channels are put in the order all queries, all keys, all values, so that the values are a view.
 #include "convolution.h"
 #include "graph/ops.h"
+#include "trace.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-struct match {
-    int conv, split, product, softmax, mixed, result; ///< nodes
-    int heads, key, value;
-    float factor;
+enum { SAMPLES = 4096 };
+
+/// An operand of a product as a stack of matrices, `down` by `across` of the layer's own terms.
+struct operand {
+    int tensor;
+    int turned;  ///< nonzero: the place is the last axis
 };
 
-/// Whether a node swaps the last two of four axes.
-static int swaps_last(const struct sac_graph *graph, int node)
-{
-    const int64_t *order = NULL;
-    return sac__attr_ints(&graph->nodes[node], "perm", &order) == 4 && order[0] == 0 &&
-           order[1] == 1 && order[2] == 3 && order[3] == 2;
-}
+struct match {
+    int conv, maps, product, mixed, result; ///< nodes; maps: the convolution's output tensor
+    int result_tensor;                      ///< feature map of mixed values
+    struct operand query, key, value, out;
+    int heads, key_size, value_size, areas;
+    int64_t batch, places; ///< of a sequence
+    float factor;
+    int64_t *channels;     ///< old output channel of each new one
+    int64_t *stack;        ///< matrix of (picture, area, head)
+};
 
-/// The only live reader of a tensor, if its operator is `op`.
-static int sole_reader(const struct sac_graph *graph, int tensor, enum sac__op op)
+/// The only live reader of a tensor, or SAC__NONE.
+static int sole_reader(const struct sac_graph *graph, int tensor)
 {
     int node = SAC__NONE;
-    if (sac__tensor_uses(graph, tensor, &node) != 1 || node < 0) return SAC__NONE;
-    return graph->nodes[node].op == op ? node : SAC__NONE;
+    return sac__tensor_uses(graph, tensor, &node) == 1 ? node : SAC__NONE;
 }
 
-/// What a tensor is before it was multiplied by a constant number; the number goes into `factor`.
-static int unscaled(const struct sac_graph *graph, int tensor, float *factor)
+/// The tensor at the end of a chain of moving nodes, each the sole reader of the one before.
+static int follow(const struct sac_graph *graph, int tensor)
 {
-    int node = sac__producer(graph, tensor, SAC__OP_MUL);
-    for (int side = 0; node >= 0 && side < 2; side++) {
-        const struct sac_gtensor *number = sac__input(graph, node, side);
-        if (!number->f || sac__tensor_count(number) != 1) continue;
-        *factor *= number->f[0];
-        return graph->nodes[node].inputs[!side];
+    for (;;) {
+        int node = sole_reader(graph, tensor);
+        if (node < 0 || !sac__node_moves(graph, node) || graph->nodes[node].output_count != 1)
+            return tensor;
+        tensor = graph->nodes[node].outputs[0];
     }
-    return tensor;
 }
 
-/// From the softmax back to the split into queries, keys and values. Exporters put the scale on the
-/// product, or on the queries before it.
-static int match_weights(const struct sac_graph *graph, int softmax, struct match *m)
+/// Element (row, column) of matrix `stack`, row being the place.
+static int64_t element(const struct sac_graph *graph, const struct operand *o, int64_t stack,
+                       int64_t place, int64_t channel)
+{
+    const struct sac_gtensor *t = &graph->tensors[o->tensor];
+    int64_t rows = t->shape[t->ndim - 2], columns = t->shape[t->ndim - 1];
+    return o->turned ? (stack * rows + channel) * columns + place
+                     : (stack * rows + place) * columns + channel;
+}
+
+/// The two products around the softmax, and what goes into and comes out of them.
+static int match_products(const struct sac_graph *graph, int softmax, struct match *m)
 {
     const struct sac_gnode *nodes = graph->nodes;
-    m->softmax = softmax;
+    int weights = nodes[softmax].outputs[0], logits = nodes[softmax].inputs[0];
+    int64_t first = 0;
     m->factor = 1;
-    int logits = unscaled(graph, nodes[softmax].inputs[0], &m->factor);
-    m->product = sac__producer(graph, logits, SAC__OP_MATMUL);
-    if (m->product < 0 || nodes[softmax].axis != 3) return 0;
-    int queries = unscaled(graph, nodes[m->product].inputs[0], &m->factor);
-    int keys = unscaled(graph, nodes[m->product].inputs[1], &m->factor);
-    int turn = sac__producer(graph, queries, SAC__OP_TRANSPOSE);
-    m->split = sac__producer(graph, keys, SAC__OP_SPLIT);
-    if (turn < 0 || m->split < 0 || !swaps_last(graph, turn)) return 0;
-    const struct sac_gnode *split = &nodes[m->split];
-    queries = unscaled(graph, nodes[turn].inputs[0], &m->factor);
-    return split->output_count == 3 && split->axis == 2 && queries == split->outputs[0] &&
-           keys == split->outputs[1];
+    int origin = sac__trace_origin(graph, logits);
+    m->product = sac__producer(graph, origin, SAC__OP_MATMUL);
+    if (m->product < 0 || !sac__trace(graph, logits, origin, &first, &m->factor)) return 0;
+    const struct sac_gtensor *w = &graph->tensors[weights];
+    if (nodes[softmax].axis != w->ndim - 1 || w->ndim < 3) return 0;
+    int moved = follow(graph, weights);
+    m->mixed = sole_reader(graph, moved);
+    if (m->mixed < 0 || nodes[m->mixed].op != SAC__OP_MATMUL) return 0;
+    int turned = nodes[m->mixed].inputs[1] == moved; // value·weightsᵀ, else weights·value
+    m->query = (struct operand){nodes[m->product].inputs[0], 0};
+    m->key = (struct operand){nodes[m->product].inputs[1], 1};
+    m->value = (struct operand){nodes[m->mixed].inputs[!turned], turned};
+    m->out = (struct operand){nodes[m->mixed].outputs[0], turned};
+    // Weights reach the second product as they are, or turned, whichever it needs.
+    int64_t places = w->shape[w->ndim - 1], last = places > 1 ? places - 1 : 0;
+    int64_t at = turned ? last * places : last; // the one of query 0 and key `last`
+    float factor = 1;
+    return w->shape[w->ndim - 2] == places && nodes[m->mixed].inputs[turned] == moved &&
+           sac__trace(graph, moved, weights, &at, &factor) && at == last && factor == 1;
 }
 
-/// From the softmax on to the feature map of mixed values.
-static int match_mixing(const struct sac_graph *graph, struct match *m)
+/// The feature maps on both sides, and all sizes.
+static int match_maps(const struct sac_graph *graph, struct match *m)
 {
-    const struct sac_gnode *nodes = graph->nodes;
-    int turn = sole_reader(graph, nodes[m->softmax].outputs[0], SAC__OP_TRANSPOSE);
-    if (turn < 0 || !swaps_last(graph, turn)) return 0;
-    m->mixed = sole_reader(graph, nodes[turn].outputs[0], SAC__OP_MATMUL);
-    if (m->mixed < 0 || nodes[m->mixed].inputs[0] != nodes[m->split].outputs[2] ||
-        nodes[m->mixed].inputs[1] != nodes[turn].outputs[0])
+    m->maps = sac__trace_origin(graph, m->query.tensor);
+    m->conv = sac__producer(graph, m->maps, SAC__OP_CONV);
+    m->result_tensor = follow(graph, m->out.tensor);
+    m->result = graph->tensors[m->result_tensor].producer;
+    if (m->conv < 0 || m->result == m->mixed || !sac__conv_is_plain(graph, m->conv) ||
+        graph->nodes[m->conv].act || graph->nodes[m->conv].window.groups != 1)
         return 0;
-    m->result = sole_reader(graph, nodes[m->mixed].outputs[0], SAC__OP_RESHAPE);
-    return m->result >= 0;
-}
-
-/// From the split back to the convolution, and whether all shapes fit.
-static int match_source(const struct sac_graph *graph, struct match *m)
-{
-    const struct sac_gnode *split = &graph->nodes[m->split];
-    int reshape = sac__producer(graph, split->inputs[0], SAC__OP_RESHAPE);
-    if (reshape < 0 || sac__tensor_uses(graph, split->inputs[0], NULL) != 1) return 0;
-    int maps = graph->nodes[reshape].inputs[0];
-    m->conv = sac__producer(graph, maps, SAC__OP_CONV);
-    if (m->conv < 0 || !sac__conv_is_plain(graph, m->conv) ||
-        sac__tensor_uses(graph, maps, NULL) != 1 || graph->nodes[m->conv].window.groups != 1)
+    const struct sac_gtensor *x = &graph->tensors[m->maps], *y = &graph->tensors[m->result_tensor],
+                             *q = &graph->tensors[m->query.tensor],
+                             *v = &graph->tensors[m->value.tensor];
+    m->places = q->shape[q->ndim - 2];
+    m->key_size = (int)q->shape[q->ndim - 1];
+    m->value_size = (int)v->shape[v->ndim - 1 - m->value.turned];
+    m->batch = x->shape[0];
+    if (y->ndim != 4 || y->shape[0] != m->batch || memcmp(x->shape + 2, y->shape + 2, 16) ||
+        m->places < 1 || m->key_size < 1 || m->value_size < 1)
         return 0;
-    const struct sac_gtensor *x = &graph->tensors[maps], *flat = &graph->tensors[split->inputs[0]],
-                             *out = sac__output(graph, m->result, 0);
-    m->heads = (int)flat->shape[1];
-    m->key = (int)sac__output(graph, m->split, 1)->shape[2];
-    m->value = (int)sac__output(graph, m->split, 2)->shape[2];
-    return flat->ndim == 4 && flat->shape[0] == x->shape[0] &&
-           flat->shape[3] == x->shape[2] * x->shape[3] && flat->shape[2] == 2 * m->key + m->value &&
-           out->ndim == 4 && out->shape[0] == x->shape[0] && out->shape[1] == m->heads * m->value &&
-           out->shape[2] == x->shape[2] && out->shape[3] == x->shape[3];
+    int64_t area = x->shape[2] * x->shape[3];
+    m->heads = (int)(y->shape[1] / m->value_size);
+    m->areas = (int)(area / m->places);
+    return m->heads > 0 && m->areas > 0 && y->shape[1] == (int64_t)m->heads * m->value_size &&
+           area == m->areas * m->places &&
+           x->shape[1] == (int64_t)m->heads * (2 * m->key_size + m->value_size) &&
+           sac__tensor_count(q) == m->batch * area * m->heads * m->key_size;
 }
 
-/// Old output channel of new channel k.
-static int64_t source_channel(const struct match *m, int64_t k)
+/// Where in the convolution's output element (place, channel) of an operand's matrix comes from.
+/// Writes the channel; returns whether picture and place are those of the sequence.
+static int origin_of(const struct sac_graph *graph, const struct match *m,
+                     const struct operand *operand, const int64_t at[3], int64_t place,
+                     int64_t channel, int64_t *channel_out, float *factor)
 {
-    int64_t keys = (int64_t)m->heads * m->key, each = 2 * m->key + m->value;
-    int64_t width = k < 2 * keys ? m->key : m->value;
-    int64_t within = k < 2 * keys ? k % keys : k - 2 * keys;
-    int64_t begin = k < keys ? 0 : k < 2 * keys ? m->key : 2 * m->key;
-    return within / width * each + begin + within % width;
+    const struct sac_gtensor *x = &graph->tensors[m->maps];
+    int64_t area = x->shape[2] * x->shape[3];
+    int64_t stack = m->stack[(at[0] * m->areas + at[1]) * m->heads + at[2]];
+    int64_t flat = element(graph, operand, stack, place, channel);
+    if (!sac__trace(graph, operand->tensor, m->maps, &flat, factor)) return 0;
+    *channel_out = flat / area % x->shape[1];
+    return flat / area / x->shape[1] == at[0] && flat % area == at[1] * m->places + place;
+}
+
+/// Which matrix is whose, told by where the results go.
+static int find_stack(const struct sac_graph *graph, struct match *m)
+{
+    const struct sac_gtensor *y = &graph->tensors[m->result_tensor];
+    int64_t area = y->shape[2] * y->shape[3], each = m->places * m->value_size;
+    for (int64_t n = 0; n < m->batch; n++)
+        for (int64_t s = 0; s < m->areas; s++)
+            for (int64_t h = 0; h < m->heads; h++) {
+                int64_t flat = (n * y->shape[1] + h * m->value_size) * area + s * m->places;
+                float factor = 1;
+                if (!sac__trace(graph, m->result_tensor, m->out.tensor, &flat, &factor) ||
+                    flat % each || factor != 1)
+                    return 0;
+                m->stack[(n * m->areas + s) * m->heads + h] = flat / each;
+            }
+    return 1;
+}
+
+/// New channel order: all queries, all keys, all values. They must be different old ones.
+static int find_channels(const struct sac_graph *graph, struct match *m)
+{
+    const struct operand *operands[] = {&m->query, &m->key, &m->value};
+    const int sizes[] = {m->key_size, m->key_size, m->value_size};
+    int64_t count = graph->tensors[m->maps].shape[1], next = 0;
+    char *seen = calloc((size_t)count + 1, 1);
+    int good = seen != NULL;
+    for (int part = 0; part < 3; part++)
+        for (int64_t h = 0; good && h < m->heads; h++)
+            for (int64_t c = 0; good && c < sizes[part]; c++) {
+                float factor = 1;
+                const int64_t at[3] = {0, 0, h};
+                good = origin_of(graph, m, operands[part], at, 0, c, &m->channels[next], &factor);
+                good = good && !seen[m->channels[next]]++ && (part < 2 || factor == 1);
+                if (next == 0 || next == (int64_t)m->heads * m->key_size) m->factor *= factor;
+                next++;
+            }
+    free(seen);
+    return good;
+}
+
+/// Random elements of all three operands and of the result come from where they should.
+static int check_samples(const struct sac_graph *graph, const struct match *m)
+{
+    const struct operand *operands[] = {&m->query, &m->key, &m->value};
+    const struct sac_gtensor *y = &graph->tensors[m->result_tensor];
+    uint64_t random = 1;
+    for (int k = 0; k < SAMPLES; k++) {
+        int64_t draw[5], channel, part = k % 3;
+        const int64_t size = part < 2 ? m->key_size : m->value_size;
+        const int64_t ranges[5] = {m->batch, m->areas, m->heads, m->places, size};
+        for (int i = 0; i < 5; i++) {
+            random = random * 6364136223846793005u + 1442695040888963407u; // Knuth, MMIX
+            draw[i] = (int64_t)((random >> 33) % (uint64_t)ranges[i]);
+        }
+        float factor = 1;
+        int64_t known = part * m->heads * m->key_size + draw[2] * size + draw[4];
+        if (!origin_of(graph, m, operands[part], draw, draw[3], draw[4], &channel, &factor) ||
+            channel != m->channels[known])
+            return 0;
+        if (part < 2) continue;
+        int64_t flat = ((draw[0] * y->shape[1] + draw[2] * size + draw[4]) * m->areas + draw[1]) *
+                           m->places + draw[3];
+        int64_t stack = m->stack[(draw[0] * m->areas + draw[1]) * m->heads + draw[2]];
+        if (!sac__trace(graph, m->result_tensor, m->out.tensor, &flat, &factor) ||
+            flat != element(graph, &m->out, stack, draw[3], draw[4]))
+            return 0;
+    }
+    return 1;
+}
+
+/// Zero where it is not what the layer computes. Errors: SAC_ENOMEM.
+static int find(struct sac_graph *graph, int softmax, struct match *m, int *found_out)
+{
+    *found_out = 0;
+    if (!match_products(graph, softmax, m) || !match_maps(graph, m)) return 0;
+    m->channels =
+        sac__graph_alloc(graph, (size_t)graph->tensors[m->maps].shape[1], sizeof *m->channels);
+    m->stack =
+        sac__graph_alloc(graph, (size_t)(m->batch * m->areas * m->heads), sizeof *m->stack);
+    if (!m->channels || !m->stack) return sac__fail(SAC_ENOMEM, "out of memory for attention");
+    *found_out =
+        find_stack(graph, m) && find_channels(graph, m) && check_samples(graph, m);
+    return 0;
 }
 
 static int reorder(struct sac_graph *graph, const struct match *m)
@@ -122,7 +227,7 @@ static int reorder(struct sac_graph *graph, const struct match *m)
     size_t row = (size_t)(shape[1] * shape[2] * shape[3]);
     float *weights = sac__input(graph, m->conv, 1)->f, *bias = sac__input(graph, m->conv, 2)->f;
     for (int64_t k = 0; k < shape[0]; k++) {
-        int64_t from = source_channel(m, k);
+        int64_t from = m->channels[k];
         memcpy(weights + (size_t)k * row, graph->tensors[old_weights].f + (size_t)from * row,
                row * sizeof *weights);
         if (old_bias >= 0) bias[k] = graph->tensors[old_bias].f[from];
@@ -130,42 +235,63 @@ static int reorder(struct sac_graph *graph, const struct match *m)
     return 0;
 }
 
-/// Values that are read as a feature map become a view of the convolution's output.
+/// Whether a tensor is the values as a feature map, channels in the layer's order.
+static int shows_values(const struct sac_graph *graph, const struct match *m, int tensor)
+{
+    const struct sac_gtensor *x = &graph->tensors[m->maps], *t = &graph->tensors[tensor];
+    int64_t area = x->shape[2] * x->shape[3], values = (int64_t)m->heads * m->value_size;
+    if (t->ndim != 4 || t->shape[0] != x->shape[0] || t->shape[1] != values ||
+        memcmp(t->shape + 2, x->shape + 2, 16))
+        return 0;
+    for (int64_t k = 0; k < values + SAMPLES; k++) { // every channel, and places all over
+        int64_t channel = k % values, flat = k < values ? channel * area
+                                                        : channel * area + k * 7919 % area;
+        int64_t picture = k % m->batch, at = picture * values * area + flat;
+        float factor = 1;
+        if (!sac__trace(graph, tensor, m->maps, &at, &factor) || factor != 1) return 0;
+        if (at != (picture * x->shape[1] + m->channels[2 * m->heads * m->key_size + channel]) *
+                          area + flat % area)
+            return 0;
+    }
+    return 1;
+}
+
+/// Whoever else reads what the convolution made must read the values as a feature map: a view.
 static int view_values(struct sac_graph *graph, const struct match *m)
 {
-    int values = graph->nodes[m->split].outputs[2];
-    int maps = graph->nodes[m->conv].outputs[0];
     for (int n = 0; n < graph->node_count; n++) {
-        struct sac_gnode *node = &graph->nodes[n];
-        if (node->dead || n == m->mixed || node->input_count < 1 || node->inputs[0] != values)
-            continue;
-        const struct sac_gtensor *out = sac__output(graph, n, 0);
-        const struct sac_gtensor *x = &graph->tensors[maps];
-        if (node->op != SAC__OP_RESHAPE || out->ndim != 4 || out->shape[0] != x->shape[0] ||
-            out->shape[1] != m->heads * m->value || out->shape[2] != x->shape[2])
-            return sac__node_refuse(graph, n, "an unknown use of attention's values");
-        node->op = SAC__OP_SLICE;
-        node->proto = NULL;
-        node->begin = 2 * (int64_t)m->heads * m->key;
-        node->inputs[0] = maps;
-        node->input_count = 1;
+        const struct sac_gnode *node = &graph->nodes[n];
+        if (node->dead || n == m->product || n == m->mixed || sac__node_moves(graph, n)) continue;
+        for (int k = 0; k < node->input_count; k++) {
+            int tensor = node->inputs[k];
+            if (tensor < 0 || sac__trace_origin(graph, tensor) != m->maps) continue;
+            if (!shows_values(graph, m, tensor))
+                return sac__node_refuse(graph, n, "an unknown use of attention's values");
+            struct sac_gnode *view = &graph->nodes[graph->tensors[tensor].producer];
+            view->op = SAC__OP_SLICE;
+            view->proto = NULL;
+            view->begin = 2 * (int64_t)m->heads * m->key_size;
+            view->inputs[0] = m->maps;
+            view->input_count = 1;
+        }
     }
     return 0;
 }
 
 static int rewrite(struct sac_graph *graph, const struct match *m)
 {
-    int error = reorder(graph, m);
-    if (!error) error = view_values(graph, m);
+    int error = view_values(graph, m);
+    if (!error) error = reorder(graph, m);
     if (error) return error;
     struct sac_gnode *result = &graph->nodes[m->result];
     result->op = SAC__OP_ATTENTION;
     result->proto = NULL;
-    result->inputs[0] = graph->nodes[m->conv].outputs[0];
+    result->inputs[0] = m->maps;
     result->input_count = 1;
     result->heads = m->heads;
-    result->key = m->key;
-    result->value = m->value;
+    result->key = m->key_size;
+    result->value = m->value_size;
+    result->areas = m->areas;
     result->scale = m->factor;
     return 0;
 }
@@ -174,10 +300,12 @@ int sac__pass_attention(struct sac_graph *graph)
 {
     for (int n = 0; n < graph->node_count; n++) {
         struct match m;
+        int found = 0;
         if (graph->nodes[n].dead || graph->nodes[n].op != SAC__OP_SOFTMAX) continue;
-        if (!match_weights(graph, n, &m) || !match_mixing(graph, &m) || !match_source(graph, &m))
-            return sac__node_refuse(graph, n, "attention of an unknown form");
-        int error = rewrite(graph, &m);
+        int error = find(graph, n, &m, &found);
+        if (!error && !found)
+            error = sac__node_refuse(graph, n, "attention of an unknown form");
+        if (!error) error = rewrite(graph, &m);
         if (error) return error;
         sac__graph_sweep(graph);
     }

@@ -42,7 +42,8 @@ double sac__node_flop(const struct sac_graph *graph, int node)
         const struct sac_gtensor *a = sac__input(graph, node, 0);
         return batch * area * channels * (double)a->shape[a->ndim - 1];
     }
-    if (n->op == SAC__OP_ATTENTION) return batch * area * area * n->heads * (n->key + n->value);
+    if (n->op == SAC__OP_ATTENTION) 
+        return batch * area * area / n->areas * n->heads * (n->key + n->value);
     return 0;
 }
 
@@ -173,9 +174,12 @@ static int lower_kind(struct lowering *l, int node, struct sac_layer *layer)
         return 0;
     case SAC__OP_ATTENTION:
         layer->kind = SAC__LAYER_ATTENTION;
+        if (n->heads * n->key % SAC__GROUP || n->heads * n->value % SAC__GROUP)
+            return sac__node_refuse(l->graph, node, "heads that are not in groups of 8");
         layer->heads = n->heads;
         layer->key = n->key;
         layer->value = n->value;
+        layer->areas = n->areas;
         layer->scale = n->scale;
         return 0;
     case SAC__OP_SILU:

@@ -37,7 +37,8 @@ enum sac_layer_kind { SAC__LAYERS(SAC__LAYER_ENUM) SAC__LAYER_COUNT };
 
 /// out = act(conv(in) + bias + up2(coarse)) + residual, channels dealt out to the parts in order.
 /// ATTENTION: in holds all queries, then all keys, then all values (heads·key, heads·key,
-/// heads·value channels); out = softmax(scale · queryᵀ·key)·value, a head at a time.
+/// heads·value channels); out = softmax(scale · queryᵀ·key)·value, a head and a
+/// run of height·width / areas places at a time.
 struct sac_layer {
     enum sac_layer_kind kind;
     char *name; ///< of the ONNX node
@@ -49,7 +50,7 @@ struct sac_layer {
     int64_t out_channels; ///< sum over the parts
     int64_t in_packed;    ///< channels a group in the packed weights
     size_t weights, bias; ///< offsets in sac_plan.weights
-    int heads, key, value;
+    int heads, key, value, areas;
     float scale;
     int step;     ///< those of one step do not depend on each other
     double flop;  ///< 2 a multiply-add, without padding

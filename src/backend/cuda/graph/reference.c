@@ -154,10 +154,10 @@ static void attend(const struct run *run, const struct sac_layer *layer, int64_t
 static int run_attention(const struct run *run, const struct sac_layer *layer)
 {
     const struct sac_buffer *b = &run->plan->buffers[layer->in.buffer];
-    int64_t places = b->height * b->width;
+    int64_t places = b->height * b->width / layer->areas;
     float *weights = malloc((size_t)places * sizeof *weights);
     if (!weights) return sac__fail(SAC_ENOMEM, "out of memory for attention");
-    for (int64_t n = 0; n < b->n; n++)
+    for (int64_t n = 0; n < b->n * layer->areas; n++)
         for (int head = 0; head < layer->heads; head++)
             for (int64_t place = 0; place < places; place++)
                 attend(run, layer, n * places, places, head, place, weights);

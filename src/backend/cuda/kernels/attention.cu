@@ -29,6 +29,7 @@ struct attention {
     int heads, key, value, places, tiles;
     int split; ///< warps that share the same queries
     float scale;
+    int sequences; ///< runs of places, of all pictures
 };
 
 /// A warp's part of the work.
@@ -325,8 +326,9 @@ template <typename T> __global__ void __launch_bounds__(BLOCK) query_kernel(cons
 attention describe(const sac_task *task)
 {
     attention a = {task->in, task->out[0], task->heads, task->key, task->value, 0, 0, 1,
-                   task->scale};
-    a.places = task->in.height * task->in.width;
+                   task->scale, 0};
+    a.places = task->in.height * task->in.width / task->areas;
+    a.sequences = task->in.n * task->areas;
     return a;
 }
 
@@ -339,7 +341,7 @@ template <typename T> int launch_queries(const sac_task *task, cudaStream_t stre
 {
     attention a = describe(task);
     size_t shared = (static_cast<size_t>(a.key + a.value) + BLOCK) * sizeof(float);
-    sac_launch how = {dim3(a.heads * a.places * a.in.n), dim3(BLOCK), stream, shared, 0, true};
+    sac_launch how = {dim3(a.heads * a.places * a.sequences), dim3(BLOCK), stream, shared, 0, true};
     return sac__launch("attention", how, query_kernel<T>, a);
 }
 
@@ -351,7 +353,7 @@ template <int TILES> int launch_tensor(const sac_task *task, cudaStream_t stream
     for (a.split = 1; a.split <= WARPS; a.split *= 2) {
         int rows = ROWS * WARPS / a.split;
         a.tiles = (a.places + rows - 1) / rows;
-        blocks = a.tiles * a.heads * a.in.n;
+        blocks = a.tiles * a.heads * a.sequences;
         if (blocks >= 2 * task->processors || a.split == WARPS) break;
     }
     size_t shared = a.split > 1 ? (4 + 4 * TILES) * BLOCK * sizeof(float) : 0;

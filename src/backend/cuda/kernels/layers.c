@@ -42,6 +42,7 @@ void sac__task_describe(struct sac_task *task_out, const struct sac_plan *plan,
                                   .heads = layer->heads,
                                   .key = layer->key,
                                   .value = layer->value,
+                                  .areas = layer->areas,
                                   .scale = layer->scale};
     for (int k = 0; k < layer->out_count; k++) {
         task_out->out[k] = map_of(plan, &layer->out[k], arena);

@@ -32,7 +32,7 @@ struct sac_task {
     float alpha;
     const void *weights; ///< DEPTHWISE: (R,S,C), C rounded up to 8
     const float *bias;   ///< DEPTHWISE: C
-    int heads, key, value;
+    int heads, key, value, areas;
     float scale;
     int processors; ///< of the GPU
 };
