@@ -264,7 +264,7 @@ def areas(net, x):
     for part in (mixed, v):
         part = net.reshape(net.node("Transpose", [part], perm=[0, 3, 1, 2]), 1, h, w, heads * each)
         maps.append(net.node("Transpose", [part], perm=[0, 3, 1, 2]))
-    values = qkv.value.reshape(-1, heads, 3, each, stripes, -1)
+    values = qkv.value.reshape(-1, heads, 3, each, stripes, h * w // stripes)
     vq, vk, vv = (values[:, :, part] for part in range(3))
     logits = np.einsum("nhcsi,nhcsj->nhsij", vq, vk) * each**-0.5
     soft = np.exp(logits - logits.max(-1, keepdims=True))
