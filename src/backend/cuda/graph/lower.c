@@ -174,7 +174,7 @@ static int lower_kind(struct lowering *l, int node, struct sac_layer *layer)
         return 0;
     case SAC__OP_ATTENTION:
         layer->kind = SAC__LAYER_ATTENTION;
-        if (n->heads * n->key % SAC__GROUP || n->heads * n->value % SAC__GROUP)
+        if (n->heads * n->value % SAC__GROUP)
             return sac__node_refuse(l->graph, node, "heads that are not in groups of 8");
         layer->heads = n->heads;
         layer->key = n->key;
