@@ -37,7 +37,10 @@ $(PYTHON): tests/requirements.txt
 	$(PYTHON) -m pip install -q --disable-pip-version-check -r tests/requirements.txt
 	touch $(PYTHON)
 
-check-gpu bench-gpu:
+check-gpu:
+	tools/check-gpu.sh $(BUILD)
+
+bench-gpu:
 	@echo "$@: this version has no CUDA engine" >&2; exit 5
 
 clean:

@@ -5,8 +5,11 @@
 #
 #   saccade_cuda_library(NAME SOURCES… [EXACT] [LINK LIBRARIES…])   a static library
 #   saccade_cuda_plugin(NAME OUTPUT FILE SOURCES… LINK …)            a plugin
-#   saccade_cuda_check(NAME SOURCES… LINK … [ARGUMENTS …])           a check: emulated it is a test,
-#       by nvcc it is a program that tools/check-gpu.sh runs on a machine with a GPU
+#   saccade_cuda_check(NAME SOURCES… LINK … [EMULATED] [ARGUMENTS …] [GPU …] [SMALL …])
+#       a check: emulated it is a test with ARGUMENTS; by nvcc it is a program that
+#       tools/check-gpu.sh runs on a machine with a GPU, once for each string of GPU ("-": no
+#       arguments; without GPU: with ARGUMENTS), and with SMALL (or ARGUMENTS) under
+#       compute-sanitizer; the library itself is linked. EMULATED: not by nvcc.
 # LINK names of such libraries mean the twin in the twin. EXACT: floating-point as written, for
 # files that use ops/math.
 set(SACCADE_CUDA AUTO CACHE STRING "CUDA backend: ON, OFF, or AUTO: where nvcc is found")
@@ -45,6 +48,7 @@ macro(saccade_cuda_enable)
             find_package(CUDAToolkit REQUIRED)
             set(cuda_built ON)
             message(STATUS "CUDA: nvcc ${CMAKE_CUDA_COMPILER_VERSION}")
+            cmake_language(DEFER CALL saccade_cuda_list_checks)
         elseif(SACCADE_CUDA STREQUAL "ON")
             message(FATAL_ERROR "CUDA: no nvcc (set SACCADE_NVCC, or SACCADE_CUDA=OFF)")
         else()
@@ -52,6 +56,14 @@ macro(saccade_cuda_enable)
         endif()
     endif()
 endmacro()
+
+# What tools/check-gpu.sh is to run, after all checks were named.
+function(saccade_cuda_list_checks)
+    get_property(lines GLOBAL PROPERTY saccade_cuda_runs)
+    if(lines)
+        file(GENERATE OUTPUT ${CMAKE_BINARY_DIR}/bin/gpu/checks.txt CONTENT "${lines}")
+    endif()
+endfunction()
 
 # Names of LINK for a twin: ours get its suffix, others stay. Ours need not be known yet.
 function(cuda_links out suffix)
@@ -147,15 +159,37 @@ function(saccade_cuda_plugin name)
 endfunction()
 
 function(saccade_cuda_check name)
-    cmake_parse_arguments(T "" "" "SOURCES;LINK;ARGUMENTS" ${ARGN})
-    if(cuda_built)
+    cmake_parse_arguments(T "EMULATED" "" "SOURCES;LINK;ARGUMENTS;GPU;SMALL" ${ARGN})
+    list(JOIN T_ARGUMENTS " " arguments)
+    list(JOIN T_SMALL " " small)
+    # As an archive: a check needs no more shared libraries than the code that it calls.
+    list(REMOVE_ITEM T_LINK saccade_objects)
+    list(APPEND T_LINK saccade_archive)
+    if(NOT T_GPU)
+        set(T_GPU "${arguments}")
+    endif()
+    if(NOT small)
+        set(small "${arguments}")
+    endif()
+    if(cuda_built AND NOT T_EMULATED)
         add_executable(${name}_gpu ${T_SOURCES})
         cuda_compile(${name}_gpu ON)
         cuda_links(links "" ${T_LINK})
         target_link_libraries(${name}_gpu PRIVATE ${links})
         target_include_directories(${name}_gpu PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+        target_link_options(${name}_gpu PRIVATE LINKER:--as-needed -static-libstdc++ -static-libgcc)
         set_target_properties(${name}_gpu PROPERTIES OUTPUT_NAME ${name}
             RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin/gpu)
+        set(lines "sanitize ${name} ${small}\n")
+        foreach(run IN LISTS T_GPU)
+            string(REGEX REPLACE "^-$" "" run "${run}")
+            string(APPEND lines "run ${name} ${run}\n")
+        endforeach()
+        if("${T_GPU}" STREQUAL "")
+            string(APPEND lines "run ${name}\n")
+        endif()
+        string(REPLACE "${CMAKE_BINARY_DIR}/" "@BUILD@/" lines "${lines}") # the tree may move
+        set_property(GLOBAL APPEND_STRING PROPERTY saccade_cuda_runs "${lines}")
     endif()
     if(SACCADE_EMULATE)
         cuda_emulated_sources(files ${name}_emulated ${T_SOURCES})

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Makes a build that runs on another machine without its packages: programs, libraries, plugins and
+# test models with every shared library they need but the compiler's own.
+#   tools/pack.sh [BUILD [PACKED]]     build/release, build/packed
+# There: LD_LIBRARY_PATH=PACKED/lib/needed PACKED/bin/saccade …, tools/check-gpu.sh PACKED
+set -euo pipefail
+cd "$(dirname "$0")/.."
+build=${1:-build/release}
+packed=${2:-build/packed}
+
+rm -rf "$packed"
+mkdir -p "$packed/bin" "$packed/lib/needed"
+for folder in bin/gpu test-models; do
+    [ ! -d "$build/$folder" ] || cp -r "$build/$folder" "$packed/$folder"
+done
+cp -P "$build"/lib/libsaccade.so* "$packed/lib/"
+for plugin in cuda tensorrt; do
+    [ ! -e "$build/lib/libsaccade-$plugin.so" ] || cp "$build/lib/libsaccade-$plugin.so" "$packed/lib/"
+done
+for program in saccade staged resident; do
+    [ ! -e "$build/bin/$program" ] || cp "$build/bin/$program" "$packed/bin/"
+done
+find "$packed" -type f \( -perm -u+x -o -name '*.so*' \) -print0 | xargs -0 ldd 2>/dev/null |
+    awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u |
+    grep -vE '/(libc|libm|libdl|librt|libpthread|libstdc\+\+|libgcc_s|ld-linux.*)\.so|/libsaccade|/libcuda\.so' |
+    xargs -r cp -Lt "$packed/lib/needed"
+find "$packed" -type f \( -perm -u+x -o -name '*.so*' \) -exec strip --strip-unneeded {} + 2>/dev/null || true
+git rev-parse --short HEAD >"$packed/commit"
+du -sh "$packed"
