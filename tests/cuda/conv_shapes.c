@@ -58,13 +58,14 @@ static int scaled(int channels, double width)
     return ((int)(channels * width) + 7) / 8 * 8;
 }
 
-int conv_shape_yolov5(int index, int batch, struct conv_shape *shape_out)
+int conv_shape_yolov5(int index, int batch, int shrink, struct conv_shape *shape_out)
 {
     int width = index / ROWS / 2, p6 = index / ROWS % 2;
     if (width >= (int)(sizeof widths / sizeof *widths)) return -1;
     const struct row *row = &rows[index % ROWS];
     if (row->level && row->level != (p6 ? 6 : 5)) return 0;
-    int side = (p6 ? 1280 : 640) / row->shrink;
+    int side = (p6 ? 1280 : 640) / row->shrink / shrink;
+    if (side < 1) side = 1;
     struct conv_shape s = {.n = batch,
                            .height = side * row->stride,
                            .width = side * row->stride,
