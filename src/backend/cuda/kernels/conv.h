@@ -22,7 +22,7 @@ enum {
     SAC__CONV_GROUP = 4,       ///< most convolutions in one launch
     SAC__CONV_SPLIT = 8,       ///< most blocks that share the depth of one tile
     SAC__CONV_STEP = 64,       ///< depth of a step of SAC__CONV_STEPS weights
-    SAC__CONV_CANDIDATES = 128 ///< room that sac__conv_candidates never exceeds
+    SAC__CONV_CANDIDATES = 192 ///< room that sac__conv_candidates never exceeds
 };
 
 /// Output channels that lie together.

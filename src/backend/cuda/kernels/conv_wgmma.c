@@ -3,11 +3,11 @@
 #include "conv_wgmma.h"
 
 struct tile {
-    int rows, columns, groups, stages, blocks;
+    int rows, columns, groups, stages, blocks, pair;
 };
 
 static const struct tile tiles[] = {
-#define TILE(rows, columns, groups, stages, blocks) {rows, columns, groups, stages, blocks},
+#define TILE(...) {__VA_ARGS__},
     SAC__CONV_WGMMA_TILES(TILE)
 #undef TILE
 };
@@ -21,20 +21,23 @@ static int shared_bytes(const struct tile *t)
 static int fetchable(const struct sac_conv_kernel *self, const struct sac_conv *conv)
 {
     const int reach = 255; // of a tap's offset
-    struct sac_im2col im2col = sac__wgmma_im2col(self, conv);
+    struct sac_im2col im2col = sac__wgmma_im2col(conv, tiles[self->variant].rows);
     return im2col.box && sac__im2col_fits(&im2col) &&
            (conv->kernel[0] - 1) * conv->dilation[0] <= reach &&
            (conv->kernel[1] - 1) * conv->dilation[1] <= reach;
 }
 
-/// A split is for maps that do not fill the processors.
-static int split_fits(const struct sac_conv_kernel *self, const struct sac_conv *conv,
+/// A split is for maps that do not fill the processors, a pair for those that do.
+static int blocks_fit(const struct sac_conv_kernel *self, const struct sac_conv *conv,
                       const struct sac_conv_device *device, int split)
 {
-    int64_t blocks = sac__conv_tiles(self, conv) * split;
+    const struct tile *t = &tiles[self->variant];
+    int64_t found = sac__conv_tiles(self, conv) * split * t->pair;
+    int64_t wanted = (int64_t)device->processors * t->blocks;
+    if (t->pair == 2) return split == 1 && 2 * found >= wanted;
     if (split == 1) return 1;
     return (split == 2 || split == 4 || split == 8) && split <= sac__conv_steps(conv) &&
-           blocks <= 2 * (int64_t)device->processors * tiles[self->variant].blocks;
+           found <= 2 * wanted;
 }
 
 static int usable(const struct sac_conv_kernel *self, const struct sac_conv *conv,
@@ -43,7 +46,7 @@ static int usable(const struct sac_conv_kernel *self, const struct sac_conv *con
     int narrow = self->columns <= 32 || self->columns < 2 * conv->out_channels;
     return conv->element_size == 2 && device->capability == 90 && narrow &&
            shared_bytes(&tiles[self->variant]) <= device->shared && sac__conv_addressable(conv) &&
-           fetchable(self, conv) && split_fits(self, conv, device, split);
+           fetchable(self, conv) && blocks_fit(self, conv, device, split);
 }
 
 static size_t workspace(const struct sac_conv_kernel *self, const struct sac_conv *conv, int split)
@@ -62,12 +65,12 @@ static double cost(const struct sac_conv_kernel *self, const struct sac_conv *co
     const double out_us = 30e3, cluster_us = 0.6;
     const struct tile *t = &tiles[self->variant];
     double area = (double)t->rows * t->columns;
-    double fetch = (double)(t->rows + t->columns) * SAC__WGMMA_ROW / fetch_us;
+    double fetch = (t->rows + (double)t->columns / t->pair) * SAC__WGMMA_ROW / fetch_us;
     double shared = (double)t->rows / 64 * (64 + t->columns) * SAC__WGMMA_ROW / shared_us;
     double step = 2 * area * SAC__CONV_STEP / flop_us;
     if (fetch > step) step = fetch;
     if (shared > step) step = shared;
-    int64_t blocks = sac__conv_tiles(self, conv) * split;
+    int64_t blocks = sac__conv_tiles(self, conv) * split * t->pair;
     int64_t most = (blocks + device->processors - 1) / device->processors;
     int steps = (sac__conv_steps(conv) + split - 1) / split;
     double finish = area * 2 / out_us / split, last = most < t->blocks ? (double)most : t->blocks;
@@ -75,15 +78,26 @@ static double cost(const struct sac_conv_kernel *self, const struct sac_conv *co
 }
 
 enum {
-#define INDEX(rows, columns, groups, stages, blocks) TILE_##rows##x##columns,
+#define INDEX(rows, columns, groups, stages, blocks, pair) TILE_##rows##x##columns##_##pair,
     SAC__CONV_WGMMA_TILES(INDEX)
 #undef INDEX
 };
 
+#define NAME_1 ""
+#define NAME_2 " pair"
+
 const struct sac_conv_kernel sac__conv_wgmma_kernels[] = {
-#define KERNEL(rows, columns, groups, stages, blocks)                                              \
-    {"wgmma " #rows "x" #columns, SAC__CONV_STEPS, rows,      columns, SAC__CONV_GROUP,            \
-     TILE_##rows##x##columns,     usable,          workspace, cost,    sac__conv_wgmma_launch},
+#define KERNEL(rows, columns, groups, stages, blocks, pair)                                        \
+    {"wgmma " #rows "x" #columns NAME_##pair,                                                      \
+     SAC__CONV_STEPS,                                                                              \
+     rows * pair,                                                                                  \
+     columns,                                                                                      \
+     SAC__CONV_GROUP,                                                                              \
+     TILE_##rows##x##columns##_##pair,                                                             \
+     usable,                                                                                       \
+     workspace,                                                                                    \
+     cost,                                                                                         \
+     sac__conv_wgmma_launch},
     SAC__CONV_WGMMA_TILES(KERNEL)
 #undef KERNEL
         {.name = NULL}};

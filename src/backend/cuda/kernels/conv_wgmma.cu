@@ -13,6 +13,9 @@
 // Small maps have fewer tiles than there are processors: then the blocks of a cluster share the
 // depth of a tile, and each adds up a part of it from the others' shared memory.
 //
+// In a pair, two blocks of a cluster have neighbouring rows and the same columns: each fetches half
+// of their weights, for both.
+//
 // Weights of the first stages are fetched before the kernel ahead is complete (sac__grid_wait).
 #include <climits>
 
@@ -22,13 +25,13 @@
 #include "conv.cuh"
 #include "conv_wgmma.h"
 
-namespace
-{
+namespace {
 
 using namespace conv_device;
 
-template <int ROWS_, int COLUMNS_, int GROUPS_, int STAGES_, int BLOCKS_> struct shape {
+template <int ROWS_, int COLUMNS_, int GROUPS_, int STAGES_, int BLOCKS_, int PAIR_> struct shape {
     static constexpr int ROWS = ROWS_, COLUMNS = COLUMNS_, STAGES = STAGES_, BLOCKS = BLOCKS_;
+    static constexpr int PAIR = PAIR_; ///< 2: blocks come in pairs, else 1
     static constexpr int CONSUMERS = 128 * GROUPS_, THREADS = CONSUMERS + 32;
     static constexpr int PRODUCTS = ROWS / 64 / GROUPS_; ///< of 64 rows each, a warpgroup
     static constexpr int SUMS = COLUMNS / 2;             ///< a thread and product
@@ -52,13 +55,14 @@ struct task {
     int box;                ///< channels a load
     int tile, tiles, apart; ///< the first one, the end, and from one to the next
     int first, last;        ///< steps of each
-    int split, rank;
+    int split;              ///< blocks that share the steps
+    int rank;               ///< of this block among those of its cluster
     uint32_t memory, barriers; ///< shared addresses
 };
 
 template <class T> __device__ task task_of(const parameters &a, const unsigned char *memory)
 {
-    int block = static_cast<int>(blockIdx.x), k = 0, split = a.problems.split;
+    int block = static_cast<int>(blockIdx.x), k = 0, together = a.problems.split;
     while (k + 1 < a.problems.count && block >= a.problems.at[k + 1].first)
         k++;
     const sac_conv_problem &p = a.problems.at[k];
@@ -66,16 +70,28 @@ template <class T> __device__ task task_of(const parameters &a, const unsigned c
     t.problem = &p;
     t.map = &a.map[k];
     t.box = a.box[k];
-    t.split = split;
-    t.tile = (block - p.first) / split;
-    t.rank = block - p.first - t.tile * split;
-    t.apart = a.problems.count > 1 ? INT_MAX / 2 : static_cast<int>(gridDim.x) / split;
-    t.tiles = (p.pixels + T::ROWS - 1) / T::ROWS * p.columns;
-    t.first = p.steps * t.rank / split;
-    t.last = p.steps * (t.rank + 1) / split;
+    t.split = T::PAIR == 2 ? 1 : together;
+    t.tile = (block - p.first) / together;
+    t.rank = block - p.first - t.tile * together;
+    t.apart = a.problems.count > 1 ? INT_MAX / 2 : static_cast<int>(gridDim.x) / together;
+    t.tiles = (p.pixels + T::PAIR * T::ROWS - 1) / (T::PAIR * T::ROWS) * p.columns;
+    t.first = T::PAIR == 2 ? 0 : p.steps * t.rank / together;
+    t.last = T::PAIR == 2 ? p.steps : p.steps * (t.rank + 1) / together;
     t.memory = sac__shared_address(memory);
     t.barriers = t.memory + T::BARRIERS;
     return t;
+}
+
+/// The first output pixel of a tile; beyond the last one for the second block of a last pair.
+template <class T> __device__ int first_pixel(const task &t, int tile)
+{
+    int line = tile / t.problem->columns;
+    return (T::PAIR == 2 ? 2 * line + t.rank : line) * T::ROWS;
+}
+
+template <class T> __device__ int first_column(const task &t, int tile)
+{
+    return tile % t.problem->columns * T::COLUMNS;
 }
 
 /// A place in the ring. A stage's two barriers, full and empty, change their phase once a round.
@@ -126,7 +142,7 @@ struct source {
 template <class T> __device__ source source_of(const task &t, int tile)
 {
     const sac_conv &c = t.problem->conv;
-    pixel at = pixel_at(*t.problem, tile / t.problem->columns * T::ROWS);
+    pixel at = pixel_at(*t.problem, first_pixel<T>(t, tile));
     int depth = t.first * SAC__CONV_STEP, tap = depth / c.channels;
     source from;
     from.x = at.x * c.stride[1] - c.pad[1];
@@ -143,13 +159,19 @@ template <class T> __device__ source source_of(const task &t, int tile)
 template <class T> __device__ void load_weights(const task &t, const cursor &at, const ring<T> &to)
 {
     const sac_conv &c = t.problem->conv;
-    int column = at.tile % t.problem->columns * T::COLUMNS;
-    int bytes = min(T::COLUMNS, c.out_channels - column) * SAC__WGMMA_ROW;
-    int64_t row = static_cast<int64_t>(at.step) * c.out_channels + column;
-    sac__mbarrier_expect_tx(to.full(t), static_cast<uint32_t>(T::PIXEL_BYTES + bytes));
-    sac__bulk_load(to.stage(t) + T::PIXEL_BYTES,
-                   static_cast<const unsigned char *>(c.weights) + row * SAC__WGMMA_ROW,
-                   static_cast<uint32_t>(bytes), to.full(t));
+    const int column = first_column<T>(t, at.tile), there = min(T::COLUMNS, c.out_channels - column);
+    const int pixels = first_pixel<T>(t, at.tile) < t.problem->pixels ? T::PIXEL_BYTES : 0;
+    const int mine = T::PAIR == 2 ? t.rank * T::COLUMNS / 2 : 0;
+    const int count = min(T::COLUMNS / T::PAIR, there - mine);
+    const int64_t row = static_cast<int64_t>(at.step) * c.out_channels + column + mine;
+    const void *from = static_cast<const unsigned char *>(c.weights) + row * SAC__WGMMA_ROW;
+    const uint32_t stage = to.stage(t) + T::PIXEL_BYTES + mine * SAC__WGMMA_ROW;
+    const uint32_t bytes = static_cast<uint32_t>(count * SAC__WGMMA_ROW);
+    sac__mbarrier_expect_tx(to.full(t), static_cast<uint32_t>(pixels + there * SAC__WGMMA_ROW));
+    if (T::PAIR == 1)
+        sac__bulk_load(stage, from, bytes, to.full(t));
+    else if (count > 0)
+        sac__bulk_load_multicast(stage, from, bytes, to.full(t), 3);
 }
 
 /// A step of pixels: one load for each run of `box` channels. Behind the last tap: zeros, from
@@ -158,6 +180,7 @@ template <class T> __device__ void load_pixels(const task &t, source &from, cons
 {
     const sac_conv &c = t.problem->conv;
     uint32_t stage = to.stage(t);
+    if (from.n >= c.n) return; // nothing: the last pair's second block
     for (int depth = 0; depth < SAC__CONV_STEP; depth += t.box) {
         bool tap = from.r < c.kernel[0];
         sac__tma_load_im2col(stage, t.map, to.full(t), tap ? from.channel : c.channels, from.x,
@@ -173,6 +196,16 @@ template <class T> __device__ void load_pixels(const task &t, source &from, cons
     }
 }
 
+/// A stage is empty when the warps of all blocks that its weights go to have read it.
+template <class T> __device__ void wait_empty(const task &t, const ring<T> &at)
+{
+    if (T::PAIR == 1)
+        sac__mbarrier_wait(at.empty(t), at.round ^ 1);
+    else
+        while (!sac__mbarrier_try_wait_cluster(at.empty(t), at.round ^ 1)) {
+        }
+}
+
 template <class T> __device__ void produce(const task &t)
 {
     int tiles = (t.tiles - t.tile + t.apart - 1) / t.apart, count = tiles * (t.last - t.first);
@@ -186,7 +219,7 @@ template <class T> __device__ void produce(const task &t)
     to = ring<T>();
     for (int k = 0; k < count; k++, pixels.next(t), to.next()) {
         if (k >= ahead) {
-            sac__mbarrier_wait(to.empty(t), to.round ^ 1);
+            wait_empty<T>(t, to);
             load_weights<T>(t, weights, to);
             weights.next(t);
         }
@@ -210,7 +243,9 @@ template <class T> __device__ int first_row()
 
 template <class T> __device__ void give_back(const task &t, const ring<T> &at)
 {
-    if (threadIdx.x % 32 == 0) sac__mbarrier_arrive(at.empty(t));
+    const uint32_t lane = threadIdx.x % 32;
+    if (T::PAIR == 1 && lane == 0) sac__mbarrier_arrive(at.empty(t));
+    if (T::PAIR == 2 && lane < 2) sac__mbarrier_arrive_cluster(sac__mapa(at.empty(t), lane));
 }
 
 /// Both operands' descriptors at stage 0 in two words each, the low one with the address in units
@@ -312,9 +347,9 @@ template <class T> struct eights {
 
     __device__ eights(const task &t, int tile)
     {
-        const int lane = static_cast<int>(threadIdx.x) % 32, line = tile / t.problem->columns;
-        row = line * T::ROWS + first_row<T>() + lane / 4;
-        column = (tile - line * t.problem->columns) * T::COLUMNS + lane % 4 * 8;
+        const int lane = static_cast<int>(threadIdx.x) % 32;
+        row = first_pixel<T>(t, tile) + first_row<T>() + lane / 4;
+        column = first_column<T>(t, tile) + lane % 4 * 8;
     }
     __device__ int row_of(int index) const
     {
@@ -394,12 +429,12 @@ template <class T> __device__ void share(float *shared, const float (&sums)[T::P
 template <class T> __device__ void finish_shared(const task &t)
 {
     const sac_conv_problem &p = *t.problem;
-    const int line = t.tile / p.columns, eights = T::COLUMNS / 8;
-    const int column = (t.tile - line * p.columns) * T::COLUMNS;
+    const int first = first_pixel<T>(t, t.tile), column = first_column<T>(t, t.tile);
+    const int eights = T::COLUMNS / 8;
     for (int k = t.rank * T::CONSUMERS + static_cast<int>(threadIdx.x); k < T::ROWS * eights;
          k += t.split * T::CONSUMERS) {
         const int row = k / eights, eight = k % eights * 8;
-        if (line * T::ROWS + row >= p.pixels || column + eight >= p.conv.out_channels) continue;
+        if (first + row >= p.pixels || column + eight >= p.conv.out_channels) continue;
         const uint32_t from = t.memory + static_cast<uint32_t>((row * T::PITCH + eight) * 4);
         float v[8] = {};
         for (int rank = 0; rank < t.split; rank++) {
@@ -408,16 +443,8 @@ template <class T> __device__ void finish_shared(const task &t)
             v[0] += low.x, v[1] += low.y, v[2] += low.z, v[3] += low.w;
             v[4] += high.x, v[5] += high.y, v[6] += high.z, v[7] += high.w;
         }
-        finish(p, line * T::ROWS + row, column + eight, v);
+        finish(p, first + row, column + eight, v);
     }
-}
-
-/// All threads of a cluster come here twice: when all sums are in shared memory, and when all have
-/// been read, since a block's memory ends with it.
-__device__ inline void meet_twice()
-{
-    sac__cluster_sync();
-    sac__cluster_sync();
 }
 
 template <class T> __device__ void consume(const task &t, unsigned char *memory)
@@ -433,10 +460,6 @@ template <class T> __device__ void consume(const task &t, unsigned char *memory)
         else
             share<T>(reinterpret_cast<float *>(memory), sums);
     }
-    if (t.split == 1) return;
-    sac__cluster_sync();
-    finish_shared<T>(t);
-    sac__cluster_sync();
 }
 
 template <class T>
@@ -446,23 +469,28 @@ __global__ void __launch_bounds__(T::THREADS, T::BLOCKS)
 #ifndef OTHER_CHIP
     SAC__SHARED(unsigned char, memory);
     const task t = task_of<T>(a, memory);
+    const bool producer = threadIdx.x >= T::CONSUMERS;
     if (threadIdx.x == T::CONSUMERS) {
         sac__tma_prefetch(t.map);
         for (int k = 0; k < T::STAGES; k++) {
             sac__mbarrier_init(t.barriers + k * 16, 1);
-            sac__mbarrier_init(t.barriers + k * 16 + 8, T::CONSUMERS / 32);
+            sac__mbarrier_init(t.barriers + k * 16 + 8, T::PAIR * T::CONSUMERS / 32);
         }
         sac__fence_mbarrier_init();
     }
+    if (T::PAIR == 2) sac__cluster_sync(); // the other block's barriers
     __syncthreads();
     sac__grid_release();
-    if (threadIdx.x >= T::CONSUMERS) {
-        if (threadIdx.x == T::CONSUMERS) produce<T>(t);
-        __syncwarp();
-        if (t.split > 1) meet_twice();
-    } else {
+    if (!producer)
         consume<T>(t, memory);
-    }
+    else if (threadIdx.x == T::CONSUMERS)
+        produce<T>(t);
+    __syncwarp();
+    if (T::PAIR == 1 && t.split == 1) return;
+    sac__cluster_sync(); // a pair: nothing more comes for the other; a split: all sums are there
+    if (T::PAIR == 2) return;
+    if (!producer) finish_shared<T>(t);
+    sac__cluster_sync(); // shared memory ends with its block
 #endif
 }
 
@@ -472,31 +500,40 @@ __global__ void __launch_bounds__(T::THREADS, T::BLOCKS)
 template <class T> int blocks_of(const parameters &a, int blocks)
 {
     int device = 0, processors = 0;
-    if (a.problems.count > 1 || a.problems.split > 1) return blocks;
-    if (cudaGetDevice(&device) ||
+    if (a.problems.count > 1 || a.problems.split > T::PAIR || cudaGetDevice(&device) ||
         cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device))
         return blocks;
-    return min(blocks, processors * T::BLOCKS);
+    return min(blocks, processors * T::BLOCKS / T::PAIR * T::PAIR);
 }
 
 template <class T>
-int launch(const sac_conv_kernel *self, const parameters &a, int blocks, const sac_conv_launch *how)
+int launch(const sac_conv_kernel *self, const sac_conv *convs, int count,
+           const sac_conv_launch *how)
 {
+    parameters a = {};
+    const int together = T::PAIR == 2 ? 2 : how->split;
+    const int blocks = sac__conv_problems_fill(&a.problems, self, convs, count, together);
+    for (int k = 0; k < count; k++) {
+        const sac_im2col im2col = sac__wgmma_im2col(&convs[k], T::ROWS);
+        int error = sac__im2col_map(&a.map[k], &im2col);
+        if (error) return error;
+        a.box[k] = im2col.box;
+    }
     sac_launch launch = {};
     launch.grid = dim3(static_cast<unsigned>(blocks_of<T>(a, blocks)));
     launch.block = dim3(T::THREADS);
     launch.stream = how->stream;
     launch.shared = T::SHARED;
-    launch.cluster = how->split > 1 ? static_cast<unsigned>(how->split) : 0;
+    launch.cluster = together > 1 ? static_cast<unsigned>(together) : 0;
     launch.overlap = how->overlap;
     return sac__launch(self->name, launch, wgmma_kernel<T>, a);
 }
 
-using launcher = int(const sac_conv_kernel *, const parameters &, int, const sac_conv_launch *);
+using launcher = int(const sac_conv_kernel *, const sac_conv *, int, const sac_conv_launch *);
 
 launcher *const launchers[] = {
-#define LAUNCHER(rows, columns, groups, stages, blocks)                                            \
-    launch<shape<rows, columns, groups, stages, blocks>>,
+#define LAUNCHER(rows, columns, groups, stages, blocks, pair)                                      \
+    launch<shape<rows, columns, groups, stages, blocks, pair>>,
     SAC__CONV_WGMMA_TILES(LAUNCHER)
 #undef LAUNCHER
 };
@@ -506,13 +543,5 @@ launcher *const launchers[] = {
 int sac__conv_wgmma_launch(const struct sac_conv_kernel *self, const struct sac_conv *convs,
                            int count, const struct sac_conv_launch *how)
 {
-    parameters a = {};
-    int blocks = sac__conv_problems_fill(&a.problems, self, convs, count, how->split);
-    for (int k = 0; k < count; k++) {
-        sac_im2col im2col = sac__wgmma_im2col(self, &convs[k]);
-        int error = sac__im2col_map(&a.map[k], &im2col);
-        if (error) return error;
-        a.box[k] = im2col.box;
-    }
-    return launchers[self->variant](self, a, blocks, how);
+    return launchers[self->variant](self, convs, count, how);
 }

@@ -10,17 +10,23 @@
 extern "C" {
 #endif
 
-/// Rows and columns of a tile, warpgroups that share its rows, stages, blocks a processor. Two
-/// blocks a processor: while one finishes a tile, the other keeps the matrix units busy.
+/// Rows and columns of a block's tile, warpgroups that share its rows, stages, blocks a processor,
+/// and 2 where two blocks work as a pair. Two blocks a processor: while one finishes a tile, the
+/// other keeps the matrix units busy.
 #define SAC__CONV_WGMMA_TILES(X)                                                                   \
-    X(256, 128, 2, 4, 1)                                                                           \
-    X(128, 256, 2, 4, 1)                                                                           \
-    X(128, 128, 2, 3, 2)                                                                           \
-    X(128, 64, 2, 4, 2)                                                                            \
-    X(128, 32, 2, 5, 2)                                                                            \
-    X(64, 128, 1, 4, 2)                                                                            \
-    X(64, 64, 1, 6, 2)                                                                             \
-    X(64, 32, 1, 8, 2)
+    X(256, 128, 2, 4, 1, 2)                                                                        \
+    X(128, 256, 2, 4, 1, 2)                                                                        \
+    X(128, 128, 2, 3, 2, 2)                                                                        \
+    X(256, 128, 2, 4, 1, 1)                                                                        \
+    X(128, 256, 2, 4, 1, 1)                                                                        \
+    X(128, 192, 2, 5, 1, 1)                                                                        \
+    X(128, 128, 2, 3, 2, 1)                                                                        \
+    X(128, 96, 2, 4, 2, 1)                                                                         \
+    X(128, 64, 2, 4, 2, 1)                                                                         \
+    X(128, 32, 2, 5, 2, 1)                                                                         \
+    X(64, 128, 1, 4, 2, 1)                                                                         \
+    X(64, 64, 1, 6, 2, 1)                                                                          \
+    X(64, 32, 1, 8, 2, 1)
 
 enum {
     SAC__WGMMA_ROW = SAC__CONV_STEP * 2, ///< bytes of a row of a step
@@ -44,8 +50,8 @@ static inline int sac__wgmma_box(const struct sac_conv *conv)
     return 0;
 }
 
-static inline struct sac_im2col sac__wgmma_im2col(const struct sac_conv_kernel *kernel,
-                                                  const struct sac_conv *conv)
+/// The input as the copy engine reads it, `rows` output pixels at once.
+static inline struct sac_im2col sac__wgmma_im2col(const struct sac_conv *conv, int rows)
 {
     struct sac_im2col im2col = {conv->in,
                                 conv->n,
@@ -58,7 +64,7 @@ static inline struct sac_im2col sac__wgmma_im2col(const struct sac_conv_kernel *
                                 {conv->stride[0], conv->stride[1]},
                                 {conv->pad[0], conv->pad[1]},
                                 sac__wgmma_box(conv),
-                                kernel->rows};
+                                rows};
     return im2col;
 }
 
