@@ -121,7 +121,8 @@ static inline sac_nms random_nms(const int32_t *classes)
     return nms;
 }
 
-static inline void check_equal(const sac_detections *got, const sac_detections *want, const char *what)
+static inline void check_equal(const sac_detections *got, const sac_detections *want,
+                               const char *what)
 {
     CHECK(got->count == want->count && got->candidates == want->candidates &&
               got->nonfinite == want->nonfinite && got->overflow == want->overflow,

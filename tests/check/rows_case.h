@@ -111,8 +111,8 @@ static inline sac_nms random_nms(const int32_t *classes)
     return nms;
 }
 
-static inline void check_equal(const sac_detections *got, const sac_detections *want, const char *set,
-                        const struct shape *shape)
+static inline void check_equal(const sac_detections *got, const sac_detections *want,
+                               const char *set, const struct shape *shape)
 {
     const size_t bytes = want->count * sizeof *want->items;
     CHECK(got->count == want->count && got->candidates == want->candidates &&

@@ -74,7 +74,8 @@ static size_t place(const struct sac__input *input, int c, int y, int x)
 {
     const size_t width = (size_t)input->width;
     switch (input->layout) {
-    case SAC__INPUT_NCHW: return ((size_t)c * (size_t)input->height + (size_t)y) * width + (size_t)x;
+    case SAC__INPUT_NCHW:
+        return ((size_t)c * (size_t)input->height + (size_t)y) * width + (size_t)x;
     case SAC__INPUT_NHWC: return ((size_t)y * width + (size_t)x) * 8 + (size_t)c;
     default:
         return ((size_t)(y / 2) * (width / 2) + (size_t)(x / 2)) * 16 +
@@ -295,8 +296,8 @@ static void bench_all(void)
     bench(1920, 1080, SAC_BGR8, 640, SAC__INPUT_NCHW, SAC_F16, "1080p bgr to 640 nchw fp16");
     bench(1920, 1080, SAC_BGR8, 640, SAC__INPUT_NCHW, SAC_F32, "1080p bgr to 640 nchw fp32");
     bench(1920, 1080, SAC_BGR8, 1280, SAC__INPUT_NCHW, SAC_F16, "1080p bgr to 1280 nchw fp16");
-    bench(1920, 1080, SAC_BGRA8, 1280, SAC__INPUT_FOLDED, SAC_F16, "1080p bgra to 1280 folded fp16");
-    bench(1920, 1080, SAC_NV12, 1280, SAC__INPUT_FOLDED, SAC_F16, "1080p nv12 to 1280 folded fp16");
+    bench(1920, 1080, SAC_BGRA8, 1280, SAC__INPUT_FOLDED, SAC_F16, "1080p bgra to 1280 folded");
+    bench(1920, 1080, SAC_NV12, 1280, SAC__INPUT_FOLDED, SAC_F16, "1080p nv12 to 1280 folded");
     bench(1920, 1080, SAC_NV12, 640, SAC__INPUT_FOLDED, SAC_F16, "1080p nv12 to 640 folded fp16");
     bench(3840, 2160, SAC_BGR8, 640, SAC__INPUT_FOLDED, SAC_F16, "2160p bgr to 640 folded fp16");
 }

@@ -23,7 +23,7 @@ static void put(void *to, size_t at, const void *from, size_t index, int half)
     else ((float *)to)[at] = ((const float *)from)[index];
 }
 
-// One map of all pictures: `channels` planes of `area` each → where `map` says; what is around is NaN.
+// One map of all pictures: `channels` planes of `area` each → where `map` says; around it is NaN.
 static void upload(struct device_maps *device, struct sac__raw_map *map,
                    const struct sac__raw_map **sources, int n, int channels, int area)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The blocks of a cluster; a block that was launched without is a cluster of one, also where the GPU
-// has none.
+// The blocks of a cluster; a block that was launched without is a cluster of one, also where the
+// GPU has none.
 #ifndef SAC_OPS_CUDA_CLUSTER_CUH
 #define SAC_OPS_CUDA_CLUSTER_CUH
 

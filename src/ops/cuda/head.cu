@@ -8,7 +8,7 @@
 
 namespace {
 
-enum { THREADS = 256, LANES = 4 };
+enum { THREADS = 256, LANES = 4, BATCH = 8 }; ///< BATCH: class logits of a lane under way at once
 
 template <class Source> constexpr int items_of = THREADS / Source::slices;
 
@@ -47,11 +47,19 @@ SAC__DEVICE Verdict judge(const Source &source, int item, int lane, int classes,
 {
     Verdict best = {SAC__BELOW, source.conf, INT32_MAX};
     bool bad = false;
-    for (int c = lane; c < classes; c += LANES) {
-        const float value = source.score(item, c);
-        bad = bad || !sac__finite(value);
-        const float score = Source::has_objectness ? value * objectness : value;
-        if (score > best.score) best = {SAC__BELOW, score, c};
+    for (int first = lane; first < classes; first += LANES * BATCH) {
+        float raw[BATCH];
+#pragma unroll
+        for (int k = 0; k < BATCH; k++)
+            raw[k] = first + LANES * k < classes ? source.raw(item, first + LANES * k) : 0.f;
+#pragma unroll
+        for (int k = 0; k < BATCH; k++) {
+            if (first + LANES * k >= classes) continue;
+            const float value = source.score(raw[k]);
+            bad = bad || !sac__finite(value);
+            const float score = Source::has_objectness ? value * objectness : value;
+            if (score > best.score) best = {SAC__BELOW, score, first + LANES * k};
+        }
     }
     join_lanes(best, bad);
     if (Source::has_objectness && !sac__finite(objectness)) best.verdict = SAC__NONFINITE;
@@ -63,8 +71,8 @@ SAC__DEVICE Verdict judge(const Source &source, int item, int lane, int classes,
 }
 
 template <>
-__device__ __forceinline__ Verdict judge(const sac__source_rows<SAC__ROWS_FINAL> &source, int item, int,
-                                  int, float)
+__device__ __forceinline__ Verdict judge(const sac__source_rows<SAC__ROWS_FINAL> &source,
+                                         int item, int, int, float)
 {
     Verdict verdict = {SAC__BELOW, 0.f, 0};
     verdict.verdict =
@@ -100,7 +108,7 @@ SAC__DEVICE void push_labels(const Source &source, const sac__boxes_memory &memo
         const int c = first + threadIdx.x % LANES;
         float score = 0.f;
         if (above && c < classes && (!wanted || wanted[c])) {
-            score = source.score(item, c);
+            score = source.score(source.raw(item, c));
             if (Source::has_objectness) score = score * objectness;
         }
         push_all(memory, score > source.conf, score,
@@ -201,7 +209,7 @@ SAC__DEVICE void move_map(sac__raw_map &map, int half, int n)
 }
 
 template <class Source>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, 3)
     head_maps(const __grid_constant__ sac__boxes_layout layout,
               const __grid_constant__ sac__maps maps, const sac__batch *batch)
 {
@@ -209,7 +217,8 @@ __global__ void __launch_bounds__(THREADS)
     const int n = blockIdx.y;
     int block = blockIdx.x, k = 0, first = 0;
     for (;; k++) { // which level's block it is
-        const int items = maps.levels[k].anchor_count * maps.levels[k].width * maps.levels[k].height;
+        const sac__map_level &here = maps.levels[k];
+        const int items = here.anchor_count * here.width * here.height;
         const int blocks = (items + items_of<Source> - 1) / items_of<Source>;
         if (block < blocks) break;
         block -= blocks;
@@ -230,7 +239,7 @@ __global__ void __launch_bounds__(THREADS)
 }
 
 template <int KIND>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, 3)
     head_rows(const __grid_constant__ sac__boxes_layout layout,
               const __grid_constant__ sac__rows all, int64_t picture_step, const sac__batch *batch)
 {

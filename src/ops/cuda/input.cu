@@ -80,12 +80,13 @@ template <int LAYOUT> launcher *to_type(const sac__input &input, sac_dtype dtype
 extern "C" int sac__input_cuda(const struct sac__input *input_out, const void *values,
                                sac_dtype dtype, cudaStream_t stream, int overlap)
 {
-    launcher *const chosen = input_out->layout == SAC__INPUT_NCHW ? to_type<SAC__INPUT_NCHW>(*input_out, dtype)
-                             : input_out->layout == SAC__INPUT_NHWC
-                                 ? to_type<SAC__INPUT_NHWC>(*input_out, dtype)
-                                 : to_type<SAC__INPUT_FOLDED>(*input_out, dtype);
+    const sac__input &input = *input_out;
+    launcher *const chosen = input.layout == SAC__INPUT_NCHW ? to_type<SAC__INPUT_NCHW>(input, dtype)
+                             : input.layout == SAC__INPUT_NHWC
+                                 ? to_type<SAC__INPUT_NHWC>(input, dtype)
+                                 : to_type<SAC__INPUT_FOLDED>(input, dtype);
     if (!chosen)
         return sac__fail(SAC_EUNSUPPORTED, "an input of type %d from values of type %d",
-                         (int)input_out->dtype, (int)dtype);
-    return chosen(*input_out, values, stream, overlap);
+                         (int)input.dtype, (int)dtype);
+    return chosen(input, values, stream, overlap);
 }

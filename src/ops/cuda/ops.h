@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// The pixel and box kernels for CUDA: letterbox, head, NMS and the network's own rows, all of them a
-// batch of pictures at a time and equal to the C set bit for bit.
+// The pixel and box kernels for CUDA: letterbox, head, NMS and the network's own rows, all of them
+// a batch of pictures at a time and equal to the C set bit for bit.
 //
 // Whatever changes from picture to picture lies in one block of memory that the device reads
 // (struct sac__batch), so that a captured CUDA graph never changes: fill the block in page-locked
 // memory, have the graph copy it to the device as its first node, and launch with the device's
 // address. (The device can also read the page-locked block itself; each read then crosses the bus.)
 //
-// Launchers only enqueue: no allocation, no waiting. They return 0 or SAC_EBACKEND, SAC_EUNSUPPORTED
-// after sac__fail. `overlap`: the kernel may start before the one before it in the stream has ended
-// (programmatic dependent launch); it still reads and writes nothing before that one is complete.
+// Launchers only enqueue: no allocation, no waiting. They return 0 or SAC_EBACKEND,
+// SAC_EUNSUPPORTED after sac__fail. `overlap`: the kernel may start before the one before it in the
+// stream has ended (programmatic dependent launch); it still reads and writes nothing before that
+// one is complete.
 #ifndef SAC_OPS_CUDA_H
 #define SAC_OPS_CUDA_H
 
@@ -131,8 +132,9 @@ int sac__boxes_rows_cuda(const struct sac__boxes *boxes_out, const struct sac__r
 
 // ---- the file's own output ----------------------------------------------------------------------
 
-/// Raw maps of n pictures → the output that the file has: V5 (N,rows,5+nc), V8 (N,4+nc,rows), F32 or
-/// F16 (F32 rounded once). Equal to sac__maps_row_v5 and sac__maps_row_v8 with every score computed.
+/// Raw maps of n pictures → the output that the file has: V5 (N,rows,5+nc), V8 (N,4+nc,rows), F32
+/// or F16 (F32 rounded once). Equal to sac__maps_row_v5 and sac__maps_row_v8 with every score
+/// computed.
 int sac__rows_cuda(void *rows_out, sac_dtype dtype, const struct sac__maps *maps, int n,
                    cudaStream_t stream, int overlap);
 

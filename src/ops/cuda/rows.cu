@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Raw maps → the output that the file has, for those who ask for it. V5: a thread a value, since each
-// depends on one logit alone. V8: the output is channel-major, so a thread has a cell and a few
+// Raw maps → the output that the file has, for those who ask for it. V5: a thread a value, since
+// each depends on one logit alone. V8: the output is channel-major, so a thread has a cell and a few
 // channels of it; the four distances are one piece of work, then scores by eights.
 // Bound by memory: every logit read once, every value written once (102000×10 fp32: 4.1 MB).
 #include <float.h>
@@ -93,7 +93,8 @@ __global__ void __launch_bounds__(THREADS)
     out += (int64_t)n * rows * (4 + maps.head.classes) + row;
     if (piece == 0) {
         float box[4];
-        for (int side = 0; side < 4; side++) box[side] = sac__maps_distance(&maps, &level, side, cell);
+        for (int side = 0; side < 4; side++)
+            box[side] = sac__maps_distance(&maps, &level, side, cell);
         sac__maps_box_v8(&level, cell, box);
         for (int v = 0; v < 4; v++) put(out + (int64_t)v * rows, box[v]);
         return;

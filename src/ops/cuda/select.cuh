@@ -43,6 +43,24 @@ SAC__DEVICE uint32_t sac__block_scan(uint32_t value, uint32_t *warp_sums, uint32
     return before + sum - value;
 }
 
+/// Every key of the block, four of a thread under way at once; ~0 where there are no more. Warps
+/// stay together.
+template <class Take>
+SAC__DEVICE void sac__each_key(const uint64_t *keys, uint32_t count, Take take)
+{
+    const uint32_t lane = threadIdx.x % 32;
+    for (uint32_t first = threadIdx.x - lane; first < count; first += 4 * SAC__NMS_THREADS) {
+        uint64_t key[4];
+#pragma unroll
+        for (int k = 0; k < 4; k++) {
+            const uint32_t at = first + lane + k * SAC__NMS_THREADS;
+            key[k] = at < count ? keys[at] : ~(uint64_t)0;
+        }
+#pragma unroll
+        for (int k = 0; k < 4; k++) take(key[k]);
+    }
+}
+
 /// Counts the block's keys within [low,high) by bins of 2^shift; the other histogram is cleared for
 /// the next time.
 SAC__DEVICE void sac__count_bins(sac__select_shared &shared, const sac__cluster &cluster,
@@ -50,8 +68,9 @@ SAC__DEVICE void sac__count_bins(sac__select_shared &shared, const sac__cluster 
                                  int shift)
 {
     uint32_t *histogram = shared.histogram[shared.turn];
-    for (uint32_t k = threadIdx.x; k < count; k += SAC__NMS_THREADS)
-        if (keys[k] >= low && keys[k] < high) atomicAdd(&histogram[(keys[k] - low) >> shift], 1u);
+    sac__each_key(keys, count, [&](uint64_t key) {
+        if (key >= low && key < high) atomicAdd(&histogram[(key - low) >> shift], 1u);
+    });
     cluster.sync();
     *(uint4 *)&shared.histogram[!shared.turn][4 * threadIdx.x] = make_uint4(0, 0, 0, 0);
 }
@@ -94,8 +113,8 @@ SAC__DEVICE int sac__bin_shift(uint64_t low, uint64_t high)
 }
 
 /// A bound such that at most `most` keys of [low,high) of all blocks are below it: exactly `most`
-/// of them (all, where there are fewer) if `exact`, else at least half as many. Their number goes to
-/// *below_out.
+/// of them (all, where there are fewer) if `exact`, else at least half as many. Their number goes
+/// to *below_out.
 SAC__DEVICE uint64_t sac__find_bound(sac__select_shared &shared, const sac__cluster &cluster,
                                      const uint64_t *keys, uint32_t count, uint64_t low,
                                      uint64_t high, uint32_t most, bool exact, uint32_t *below_out)
@@ -121,8 +140,8 @@ SAC__DEVICE uint64_t sac__find_bound(sac__select_shared &shared, const sac__clus
     return low;
 }
 
-/// Sorts the keys of all threads, one each, by rising thread; those from `count` on are ~0 and stay.
-/// Bitonic: within a warp by shuffles, else through shared memory (2 · SAC__NMS_THREADS).
+/// Sorts the keys of all threads, one each, by rising thread; those from `count` on are ~0 and
+/// stay. Bitonic: within a warp by shuffles, else through shared memory (2 · SAC__NMS_THREADS).
 SAC__DEVICE uint64_t sac__block_sort(uint64_t key, uint64_t *shared, uint32_t count)
 {
     const uint32_t thread = threadIdx.x;

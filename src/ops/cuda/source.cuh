@@ -6,7 +6,8 @@
 //   quiet(i, slice)     whether the row can be passed over, as far as this slice sees
 //   row(i)              its number among all of the picture's
 //   objectness(i)       where has_objectness
-//   score(i, c)         class score, without objectness
+//   raw(i, c)           what the class score is made from,
+//   score(raw)          the class score, without objectness
 //   side(i, lane)       one of four values that box() starts from
 //   box(i, values)      centre and size or corners → corners, in place
 #ifndef SAC_OPS_CUDA_SOURCE_CUH
@@ -51,9 +52,13 @@ struct sac__source_v5 {
     {
         return sac__logit_score(logit(i, 4));
     }
-    __device__ __forceinline__ float score(int i, int c) const
+    __device__ __forceinline__ float raw(int i, int c) const
     {
-        return sac__maps_score(logit(i, 5 + c), limit);
+        return logit(i, 5 + c);
+    }
+    __device__ __forceinline__ float score(float raw) const
+    {
+        return sac__maps_score(raw, limit);
     }
     __device__ __forceinline__ float side(int i, int lane) const
     {
@@ -85,7 +90,7 @@ struct sac__source_v8 {
     __device__ __forceinline__ bool quiet(int i, int slice) const
     {
         bool quiet = true;
-#pragma unroll 4
+#pragma unroll 8
         for (int c = slice; c < maps->head.classes; c += slices) {
             const float x = logit(i, c);
             quiet = quiet && sac__finite(x) && x <= limit;
@@ -100,9 +105,13 @@ struct sac__source_v8 {
     {
         return 1.f;
     }
-    __device__ __forceinline__ float score(int i, int c) const
+    __device__ __forceinline__ float raw(int i, int c) const
     {
-        return sac__maps_score(logit(i, c), limit);
+        return logit(i, c);
+    }
+    __device__ __forceinline__ float score(float raw) const
+    {
+        return sac__maps_score(raw, limit);
     }
     __device__ __forceinline__ float side(int i, int lane) const
     {
@@ -136,7 +145,7 @@ template <int KIND> struct sac__source_rows {
     {
         if constexpr (KIND != SAC__ROWS_PLAIN) return quiet_value(sac__row_value(rows, i, 4));
         bool quiet = true;
-#pragma unroll 4
+#pragma unroll 8
         for (int c = slice; c < rows->head.classes; c += slices)
             quiet = quiet && quiet_value(sac__row_value(rows, i, 4 + c));
         return quiet;
@@ -149,9 +158,13 @@ template <int KIND> struct sac__source_rows {
     {
         return sac__row_value(rows, i, 4);
     }
-    __device__ __forceinline__ float score(int i, int c) const
+    __device__ __forceinline__ float raw(int i, int c) const
     {
         return sac__row_value(rows, i, 4 + has_objectness + c);
+    }
+    __device__ __forceinline__ float score(float raw) const
+    {
+        return raw;
     }
     __device__ __forceinline__ float side(int i, int lane) const
     {

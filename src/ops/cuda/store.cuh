@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pixels into the network's input, 16 bytes at a time. A thread has a unit: a few pixels of one row.
+// Pixels into the network's input, 16 bytes at a time. A thread has a unit: a few pixels of a row.
 //   NCHW    4 pixels of three planes
 //   NHWC    1 pixel, 8 elements
 //   FOLDED  2 pixels, half of a cell, 8 elements; even units are the cell's upper row

@@ -13,6 +13,11 @@
 #else
 #define SAC_HD static inline
 #endif
+#if defined(__CUDA_ARCH__)
+#define SAC_UNROLL _Pragma("unroll 8") // so that loads are under way together
+#else
+#define SAC_UNROLL
+#endif
 
 SAC_HD uint32_t sac__float_bits(float x)
 {

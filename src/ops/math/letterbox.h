@@ -27,7 +27,8 @@ static inline int32_t sac__fit_extent(int32_t extent0, double gain, int truncate
 
 /// Padding before the picture along one axis. extent_io: the input's extent, changed by
 /// SAC_FIT_AUTO.
-static inline int32_t sac__fit_before(int32_t *extent_io, int32_t inner, sac_fit fit, int32_t stride)
+static inline int32_t sac__fit_before(int32_t *extent_io, int32_t inner, sac_fit fit,
+                                      int32_t stride)
 {
     if (fit == SAC_FIT_TOP_LEFT) return 0;
     double pad = *extent_io - inner;
@@ -69,8 +70,8 @@ struct sac__pixels {
     ptrdiff_t chroma_stride;
 };
 
-/// How a format's pixels lie: step and byte[], with red first or, for `bgr`, blue. Zero for a format
-/// that there is not.
+/// How a format's pixels lie: step and byte[], with red first or, for `bgr`, blue. Zero for a
+/// format that there is not.
 static inline int sac__pixels_order(struct sac__pixels *pixels, sac_pixel_format format, int bgr)
 {
     static const struct {

@@ -20,7 +20,7 @@ struct sac__raw_map {
 
 /// One level of one picture.
 struct sac__map_level {
-    struct sac__raw_map boxes;  ///< V5: the only map, C = anchor_count·(5+nc); V8: 4·bins, distances
+    struct sac__raw_map boxes;  ///< V5: the only map, C = anchor_count·(5+nc); V8: 4·bins
     struct sac__raw_map scores; ///< V8: C = nc
     int32_t width, height;              ///< cells
     int32_t anchor_count;               ///< V8: 1
@@ -131,12 +131,16 @@ SAC_HD float sac__maps_distance(const struct sac__maps *maps, const struct sac__
 {
     const int64_t first = (int64_t)side * maps->bins;
     float most = sac__maps_logit(maps, &level->boxes, first, cell), sum = 0.f, mean = 0.f;
+    float bad = 0.f; // an infinity or NaN among the logits is the answer
     if (maps->bins == 1) return most;
+    SAC_UNROLL
     for (int32_t k = 0; k < maps->bins; k++) {
         const float x = sac__maps_logit(maps, &level->boxes, first + k, cell);
-        if (!sac__finite(x)) return x;
+        bad = sac__finite(x) ? bad : x;
         most = x > most ? x : most;
     }
+    if (!sac__finite(bad)) return bad;
+    SAC_UNROLL
     for (int32_t k = 0; k < maps->bins; k++) {
         const float x = sac__maps_logit(maps, &level->boxes, first + k, cell);
         const float weight = sac__expf(x - most);
