@@ -81,10 +81,9 @@ extern "C" int sac__input_cuda(const struct sac__input *input_out, const void *v
                                sac_dtype dtype, cudaStream_t stream, int overlap)
 {
     const sac__input &input = *input_out;
-    launcher *const chosen = input.layout == SAC__INPUT_NCHW ? to_type<SAC__INPUT_NCHW>(input, dtype)
-                             : input.layout == SAC__INPUT_NHWC
-                                 ? to_type<SAC__INPUT_NHWC>(input, dtype)
-                                 : to_type<SAC__INPUT_FOLDED>(input, dtype);
+    launcher *chosen = to_type<SAC__INPUT_NCHW>(input, dtype);
+    if (input.layout == SAC__INPUT_NHWC) chosen = to_type<SAC__INPUT_NHWC>(input, dtype);
+    if (input.layout == SAC__INPUT_FOLDED) chosen = to_type<SAC__INPUT_FOLDED>(input, dtype);
     if (!chosen)
         return sac__fail(SAC_EUNSUPPORTED, "an input of type %d from values of type %d",
                          (int)input.dtype, (int)dtype);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Raw maps → the output that the file has, for those who ask for it. V5: a thread a value, since
-// each depends on one logit alone. V8: the output is channel-major, so a thread has a cell and a few
-// channels of it; the four distances are one piece of work, then scores by eights.
+// each depends on one logit alone. V8: the output is channel-major, so a thread has a cell and a
+// few channels of it; the four distances are one piece of work, then scores by eights.
 // Bound by memory: every logit read once, every value written once (102000×10 fp32: 4.1 MB).
 #include <float.h>
 
