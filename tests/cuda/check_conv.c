@@ -77,6 +77,7 @@ static void check_choice(struct conv_twin *t, const struct sac_conv_choice *choi
     run_choice(t, choice, what);
     float *first = conv_twin_read(t);
     compare(t, expected, what);
+    conv_twin_reset(t);
     check_call(choice->kernel->launch(choice->kernel, &t->conv, 1, &how), what);
     float *second = conv_twin_read(t);
     CHECK(!memcmp(first, second, t->of->elements * sizeof *first), "%s: not the same again", what);

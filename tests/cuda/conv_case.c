@@ -237,7 +237,7 @@ static void upload_weights(struct conv_twin *t, enum sac_conv_packing packing)
     t->conv.weights = t->weights[packing];
 }
 
-static void upload_arena(const struct conv_twin *t)
+void conv_twin_reset(const struct conv_twin *t)
 {
     size_t count = t->of->elements;
     void *bytes = room(count, (size_t)t->element_size);
@@ -262,7 +262,7 @@ void conv_twin_ready(struct conv_twin *t, const struct sac_conv_choice *choice)
     }
     t->conv.workspace = bytes ? t->workspace : NULL;
     upload_weights(t, choice->kernel->packing);
-    upload_arena(t);
+    conv_twin_reset(t);
 }
 
 float *conv_twin_read(const struct conv_twin *t)

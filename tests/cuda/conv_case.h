@@ -49,7 +49,10 @@ void conv_case_close(struct conv_case *c);
 void conv_twin_open(struct conv_twin *t, const struct conv_case *c, int element_size);
 void conv_twin_close(struct conv_twin *t);
 
-/// Sets the arena back, results poisoned with NaN, and readies the twin for a kernel.
+/// Sets the arena back, results poisoned with NaN.
+void conv_twin_reset(const struct conv_twin *t);
+
+/// That, and weights and workspace for a kernel.
 void conv_twin_ready(struct conv_twin *t, const struct sac_conv_choice *choice);
 
 /// The arena as floats; free() it.
