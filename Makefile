@@ -5,7 +5,7 @@ DESTDIR ?=
 BUILD := build/release
 PYTHON := .venv/bin/python
 
-.PHONY: all deps build demo test bench lint install check-gpu bench-gpu clean
+.PHONY: all deps build demo test bench lint install check-gpu bench-gpu tensorrt clean
 
 all: build
 
@@ -15,6 +15,11 @@ deps:
 build: deps
 	cmake --preset release $(CMAKE_FLAGS)
 	cmake --build --preset release
+
+# The TensorRT backend: TENSORRT_ROOT is a folder with include/NvInfer.h.
+tensorrt: deps
+	cmake --preset release $(CMAKE_FLAGS) -DSACCADE_TENSORRT_ROOT=$(TENSORRT_ROOT)
+	cmake --build --preset release --target saccade_tensorrt saccade_cli
 
 demo: build
 	tools/demo.sh $(BUILD)

@@ -15,8 +15,13 @@ enum { DEFAULT_MODELS = sizeof default_models / sizeof *default_models };
 
 int model_path_is(const char *operand)
 {
-    size_t size = strlen(operand);
-    return size > 5 && !strcasecmp(operand + size - 5, ".onnx");
+    static const char *const endings[] = {".onnx", ".engine", ".plan"};
+    const size_t size = strlen(operand);
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        const size_t length = strlen(endings[i]);
+        if (size > length && !strcasecmp(operand + size - length, endings[i])) return 1;
+    }
+    return 0;
 }
 
 // Folder of this program, so that an installed tree can be moved; "" when it cannot be told.

@@ -97,6 +97,23 @@ static int set_size(const struct option_spec *spec, const char *text, int *size_
     return read_int(spec, end + 1, NULL, &size_out[1]);
 }
 
+static int set_range(const struct option_spec *spec, const char *text, int *range_out)
+{
+    const char *at = text, *end = text;
+    for (int i = 0; i < 3; i++) {
+        if (read_int(spec, at, &end, &range_out[i])) return -1;
+        at = end + 1;
+        if (i == 0 && !*end) {
+            range_out[1] = range_out[2] = range_out[0];
+            return 0;
+        }
+        if (*end != (i < 2 ? ':' : 0))
+            return fail_value(spec, text, "is neither N nor LEAST:BEST:MOST");
+    }
+    if (range_out[0] <= range_out[1] && range_out[1] <= range_out[2]) return 0;
+    return fail_value(spec, text, "does not rise");
+}
+
 static int set_text(char **text_out, const char *text)
 {
     char *copy = strdup(text);
@@ -134,6 +151,8 @@ int option_set(struct options *options, const struct option_spec *spec, const ch
         return set_choice(spec, text, value);
     case OPTION_SIZE:
         return set_size(spec, text, value);
+    case OPTION_RANGE:
+        return set_range(spec, text, value);
     case OPTION_DEVICE:
         return set_device(spec, text, value);
     case OPTION_TEXT:
@@ -159,8 +178,10 @@ void options_free(struct options *options)
     for (const struct option_spec *spec = option_table; spec->name; spec++) {
         if (spec->kind == OPTION_PATHS)
             strings_free(field(options, spec));
-        else if (spec->kind >= OPTION_DEVICE)
+        else if (spec->kind >= OPTION_DEVICE) {
             free(*(char **)field(options, spec));
+            *(char **)field(options, spec) = NULL; // another verb's option may share the field
+        }
     }
     strings_free(&options->operands);
     memset(options, 0, sizeof *options);

@@ -17,7 +17,8 @@ enum {
     VERB_INSPECT = 2,
     VERB_DEVICES = 4,
     VERB_BENCH = 8,
-    VERB_ALL = VERB_DETECT | VERB_INSPECT | VERB_DEVICES | VERB_BENCH
+    VERB_BUILD = 16,
+    VERB_ALL = VERB_DETECT | VERB_INSPECT | VERB_DEVICES | VERB_BENCH | VERB_BUILD
 };
 
 struct verb {
@@ -62,6 +63,12 @@ struct options {
     double seconds;
     int count, warmup, only; ///< only: 0 both, 1 latency, 2 rate
     char *sizes, *chart, *batches;
+    // build
+    char *output, *timing_cache;
+    int build_batch[3], build_height[3], build_width[3]; ///< least, best, most; 0: as the model says
+    int build_precision; ///< index of auto, fp32, fp16
+    uint64_t workspace;
+    int version_compatible, hardware_compatible;
     // general
     int quiet, help, version;
     struct strings operands; ///< what is no option, in order
@@ -74,6 +81,7 @@ enum option_kind {
     OPTION_COUNT,  ///< uint64_t within [least, most]; 1k, 1M, 1G are powers of 1000
     OPTION_CHOICE, ///< int, index into choices
     OPTION_SIZE,   ///< int[2], "N" or "WIDTHxHEIGHT", each within [least, most]
+    OPTION_RANGE,  ///< int[3], "N" or "LEAST:BEST:MOST", each within [least, most]
     OPTION_DEVICE, ///< char *, "auto", "cpu", "cuda" or "cuda:N"
     OPTION_TEXT,   ///< char *, not empty
     OPTION_PATH,   ///< char *, not empty: shells complete file names

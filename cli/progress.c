@@ -13,6 +13,7 @@ static struct {
     pthread_mutex_t lock;
     int shown, colour;
     size_t done, total;
+    char what[64]; ///< of a step; "": pictures
     double start, drawn; // seconds
 } bar = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -73,7 +74,9 @@ static void draw(double t)
     double seconds = t - bar.start;
     double rate = seconds > 0 ? (double)bar.done / seconds : 0;
     int total_known = bar.total > 0 && bar.total >= bar.done;
-    if (total_known && rate > 0) {
+    if (*bar.what) {
+        snprintf(text, sizeof text, " %zu/%zu  %s", bar.done, bar.total, bar.what);
+    } else if (total_known && rate > 0) {
         print_time(left, sizeof left, (double)(bar.total - bar.done) / rate);
         snprintf(text, sizeof text, " %zu/%zu  %.1f/s  %s left", bar.done, bar.total, rate, left);
     } else {
@@ -98,6 +101,7 @@ void progress_open(int quiet)
     bar.start = now();
     bar.drawn = 0;
     bar.done = bar.total = 0;
+    *bar.what = 0;
     pthread_mutex_unlock(&bar.lock);
 }
 
@@ -117,6 +121,14 @@ void progress_update(size_t done, size_t total)
     double t = bar.shown ? now() : 0;
     if (bar.shown && t - bar.drawn >= 0.1) draw(t);
     pthread_mutex_unlock(&bar.lock);
+}
+
+void progress_step(const char *what, size_t done, size_t total)
+{
+    pthread_mutex_lock(&bar.lock);
+    snprintf(bar.what, sizeof bar.what, "%s", what);
+    pthread_mutex_unlock(&bar.lock);
+    progress_update(done, total);
 }
 
 void progress_close(void)

@@ -14,6 +14,9 @@ int progress_is_shown(void);
 /// `done` of `total` pictures; total 0 while it is not known yet. Redraws ten times a second.
 void progress_update(size_t done, size_t total);
 
+/// The same for work in named steps: no rate.
+void progress_step(const char *what, size_t done, size_t total);
+
 /// Removes the bar.
 void progress_close(void);
 

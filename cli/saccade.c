@@ -20,6 +20,7 @@ static const struct {
     {VERB_INSPECT, inspect_run},
     {VERB_BENCH, bench_run},
     {VERB_DEVICES, devices_run},
+    {VERB_BUILD, build_run},
 };
 
 int usage_fail(const struct verb *verb, const char *why)

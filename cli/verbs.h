@@ -9,6 +9,7 @@ int detect_run(const struct options *options);
 int inspect_run(const struct options *options);
 int bench_run(const struct options *options);
 int devices_run(const struct options *options);
+int build_run(const struct options *options);
 
 /// Prints "saccade: WHY" and a hint at the verb's help; returns CLI_USAGE.
 int usage_fail(const struct verb *verb, const char *why);

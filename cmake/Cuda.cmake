@@ -4,7 +4,7 @@
 # called NAME_emulated.
 #
 #   saccade_cuda_library(NAME SOURCES… [EXACT] [LINK LIBRARIES…])   a static library
-#   saccade_cuda_plugin(NAME OUTPUT FILE SOURCES… LINK …)            a plugin
+#   saccade_cuda_plugin(NAME OUTPUT FILE SOURCES… LINK … [STAY])     a plugin; STAY: not installed
 #   saccade_cuda_check(NAME SOURCES… LINK … [EMULATED] [ARGUMENTS …] [GPU …] [SMALL …])
 #       a check: emulated it is a test with ARGUMENTS; by nvcc it is a program that
 #       tools/check-gpu.sh runs on a machine with a GPU, once for each string of GPU ("-": no
@@ -137,15 +137,17 @@ function(saccade_cuda_library name)
 endfunction()
 
 function(saccade_cuda_plugin name)
-    cmake_parse_arguments(T "" "OUTPUT" "SOURCES;LINK" ${ARGN})
+    cmake_parse_arguments(T "STAY" "OUTPUT" "SOURCES;LINK" ${ARGN})
     if(cuda_built)
         add_library(${name} MODULE ${T_SOURCES})
         cuda_compile(${name} OFF)
         cuda_links(links "" ${T_LINK})
         target_link_libraries(${name} PRIVATE ${links})
         set_target_properties(${name} PROPERTIES OUTPUT_NAME ${T_OUTPUT})
-        target_link_options(${name} PRIVATE -static-libstdc++ -static-libgcc LINKER:--exclude-libs,ALL)
-        install(TARGETS ${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/saccade)
+        target_link_options(${name} PRIVATE LINKER:--exclude-libs,ALL)
+        if(NOT T_STAY)
+            install(TARGETS ${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/saccade)
+        endif()
     endif()
     if(SACCADE_EMULATE)
         cuda_emulated_sources(files ${name}_emulated ${T_SOURCES})

@@ -86,6 +86,12 @@ int sac__slot_read(sac_job *slot, const sac_tensor *outputs, int64_t index,
 {
     const sac_detector *detector = slot->detector;
     const sac_nms *nms = &detector->options.nms;
+    if (detector->info.head.family == SAC_HEAD_EFFICIENT_NMS) {
+        const sac_tensor *four[4];
+        for (int i = 0; i < 4; i++) four[i] = &outputs[detector->roles[i]];
+        return sac__ops_four(detector->ops, slot->workspace, found, four, index,
+                             &detector->info.head, letterbox, nms);
+    }
     if (!detector->cut)
         return sac__ops_boxes(detector->ops, slot->workspace, found, outputs, index,
                               &detector->info.head, letterbox, nms);

@@ -49,7 +49,8 @@ struct sac_detector {
     sac_binding input; ///< binding 0
     struct sac_cut *cut; ///< NULL: the engine runs the whole network
     size_t output;       ///< index of the first binding that is read
-    int output_count;    ///< 1, or the raw maps
+    int output_count;    ///< 1, EfficientNMS's four, or the raw maps
+    int roles[4];        ///< SAC_HEAD_EFFICIENT_NMS: see sac__head_four
     int batch, width, height;
     sac_feed feed;         ///< never SAC_FEED_AUTO once it is open
     int32_t frame_max_det; ///< most boxes that the frames have room for

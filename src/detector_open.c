@@ -179,9 +179,28 @@ static int open_on(sac_detector *detector, const struct sac_source *source)
     return sac__engine_open(&detector->engine, source, &detector->options.engine);
 }
 
+// An engine file says what its input is only once it is open; extents that its profile leaves open
+// are chosen then.
+static int open_plan(sac_detector *detector, struct sac_source *source)
+{
+    struct sac_model *model = detector->model;
+    sac_binding *input = &detector->input;
+    int error = sac__engine_open(&detector->engine, source, &detector->options.engine);
+    if (!error) error = sac_engine_binding(detector->engine, 0, input);
+    if (error) return error;
+    model->input_ndim = input->ndim;
+    memcpy(model->input_shape, input->shape, sizeof model->input_shape);
+    error = check_against_model(detector);
+    if (error) return error;
+    choose_shape(detector, source);
+    if (source->input_ndim) memcpy(input->shape, source->input_shape, sizeof input->shape);
+    return sac__model_check_input(input);
+}
+
 static int open_engine(sac_detector *detector, const char *path)
 {
     struct sac_source source = sac__engine_source(detector->model, path);
+    if (detector->model->is_plan) return open_plan(detector, &source);
     int error = check_against_model(detector);
     if (error) return error;
     choose_shape(detector, &source);
@@ -204,6 +223,10 @@ static int recognise_head(sac_detector *detector)
     sac_model_info *info = &detector->info;
     int error = sac__head_recognise(&info->head, &detector->output, &info->head_source,
                                     detector->model, bindings, count, detector->options.layout);
+    if (!error && info->head.family == SAC_HEAD_EFFICIENT_NMS) {
+        sac__head_four(&detector->output, detector->roles, bindings, count);
+        detector->output_count = 4;
+    }
     free(bindings);
     return error;
 }

@@ -19,6 +19,8 @@ static const char *against_frames(const sac_detector *detector)
     if (!detector->engine->backend->frame_open) return "this backend has no pixels on a device";
     if (options->letterbox.fit == SAC_FIT_AUTO) return "the auto letterbox changes sizes";
     if (options->ops && !strcmp(options->ops, "c")) return "ops \"c\" are the processor's";
+    if (detector->info.head.family == SAC_HEAD_EFFICIENT_NMS)
+        return "the head has four outputs";
     if (detector->output != 1) return "the head is not the network's first output";
     return NULL;
 }
@@ -95,9 +97,15 @@ static int bind_output(sac_job *slot, int index)
     const sac_detector *detector = slot->detector;
     const size_t at = detector->output + (size_t)index;
     sac_binding output;
+    sac_tensor like = {0};
     int error = sac_engine_binding(detector->engine, at, &output);
-    if (error || output.count < 0) return error; // a dynamic output stays in the engine's memory
-    error = sac_engine_alloc(detector->engine, at, 0, NULL, &slot->outputs[index]);
+    const int open = output.count < 0;
+    if (error || (open && detector->engine->backend->memory != SAC_CUDA))
+        return error; // a dynamic output stays in the engine's memory, which the processor reads
+    if (open) error = sac_context_tensor(slot->context, at, &like);
+    if (!error)
+        error = sac_engine_alloc(detector->engine, at, 0, open ? like.shape : NULL,
+                                 &slot->outputs[index]);
     return error ? error : sac_context_bind(slot->context, at, &slot->outputs[index]);
 }
 

@@ -34,6 +34,20 @@ static int complete_options(sac_engine_options *complete_out, const sac_engine_o
     return 0;
 }
 
+// An engine file is for the backend that builds such; "auto" means that one.
+static int find_backend(sac_engine *engine, const struct sac_source *source,
+                        sac_engine_options *options)
+{
+    const char *name = options->backend;
+    const int is_auto = !name || !*name || !strcmp(name, "auto");
+    if (source->is_plan && is_auto) options->backend = "tensorrt";
+    int error = sac__backend_find(&engine->backend, options);
+    if (!error && source->is_plan && !engine->backend->build)
+        error = sac__fail(SAC_EMODEL, "a TensorRT engine, which backend %s does not run: give the "
+                                      "ONNX file, or --backend tensorrt", engine->backend->name);
+    return error;
+}
+
 int sac__engine_open(sac_engine **engine_out, const struct sac_source *source,
                      const sac_engine_options *options)
 {
@@ -42,7 +56,7 @@ int sac__engine_open(sac_engine **engine_out, const struct sac_source *source,
     if (error) return error;
     sac_engine *engine = calloc(1, sizeof *engine);
     if (!engine) return sac__fail(SAC_ENOMEM, "no memory for an engine");
-    error = sac__backend_find(&engine->backend, &complete);
+    error = find_backend(engine, source, &complete);
     if (!error) error = engine->backend->open(&engine->state, &engine->facts, source, &complete);
     if (error) {
         free(engine);
@@ -55,8 +69,9 @@ int sac__engine_open(sac_engine **engine_out, const struct sac_source *source,
 struct sac_source sac__engine_source(const struct sac_model *model, const char *path)
 {
     return (struct sac_source){.path = path,
-                               .bytes = model->bytes,
-                               .size = model->size,
+                               .bytes = model->bytes + model->plan,
+                               .size = model->size - model->plan,
+                               .is_plan = model->is_plan,
                                .hash = model->hash,
                                .names = (const char *const *)model->bindings,
                                .name_count = (size_t)model->binding_count,

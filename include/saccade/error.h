@@ -21,7 +21,8 @@ extern "C" {
     X(SAC_EDEVICE, -7, "device or its libraries unavailable")                                      \
     X(SAC_EBACKEND, -8, "engine failed")                                                           \
     X(SAC_EUNSUPPORTED, -9, "not supported")                                                       \
-    X(SAC_EBUSY, -10, "all in use")
+    X(SAC_EBUSY, -10, "all in use")                                                                \
+    X(SAC_EINTERRUPTED, -11, "stopped by the caller")
 
 #define SAC_ERROR_ENUM(name, value, text) name = value,
 enum sac_error { SAC_OK = 0, SAC_ERRORS(SAC_ERROR_ENUM) };

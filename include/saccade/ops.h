@@ -72,7 +72,8 @@ SAC_API int sac_letterbox_apply(sac_tensor *input_out, int64_t index, const sac_
     X(SAC_HEAD_V8, 1, "v8")           /* (B,4+nc,A) channel-major, no objectness: v8, v9, 11, 12 */\
     X(SAC_HEAD_END2END, 2, "end2end") /* (B,K,6) x1,y1,x2,y2,score,class: v10, 26, nms=True */ \
     X(SAC_HEAD_YOLOX, 3, "yolox")     /* (B,A,5+nc) undecoded YOLOX */ \
-    X(SAC_HEAD_YOLOX_DECODED, 4, "yolox-decoded") /* (B,A,5+nc) decoded YOLOX */
+    X(SAC_HEAD_YOLOX_DECODED, 4, "yolox-decoded") /* (B,A,5+nc) decoded YOLOX */ \
+    X(SAC_HEAD_EFFICIENT_NMS, 5, "efficient-nms") /* four outputs of TensorRT's EfficientNMS */
 
 #define SAC_HEAD_ENUM(name, value, text) name = value,
 typedef enum sac_head_family { SAC_HEADS(SAC_HEAD_ENUM) SAC_HEAD_COUNT } sac_head_family;

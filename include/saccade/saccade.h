@@ -20,5 +20,6 @@
 #include "ops.h"
 #include "engine.h"
 #include "detector.h"
+#include "build.h"
 
 #endif

@@ -18,11 +18,13 @@ struct known {
     const char *name;   ///< of the plugin, libsaccade-NAME.so
     const char *device; ///< kind of device that it runs on
     int numbered;       ///< nonzero: there may be several, "cuda:1"
+    int by_name;        ///< nonzero: never chosen by "auto": it takes engine files alone
 };
 
 static const struct known known[] = {
-    {"cuda", "cuda", 1},
-    {"openvino", "cpu", 0},
+    {"cuda", "cuda", 1, 0},
+    {"openvino", "cpu", 0, 0},
+    {"tensorrt", "cuda", 1, 1},
 };
 enum { KNOWN = sizeof known / sizeof *known };
 
@@ -124,13 +126,15 @@ int sac__backend_find(const struct sac_backend **backend_out, const sac_engine_o
             if (strcmp(options->backend, known[i].name) != 0) continue;
             name_known = 1;
         }
+        if (known[i].by_name && is_auto(options->backend)) continue;
         if (!serves(&known[i], options->device)) continue;
         tried = 1;
         error = get(backend_out, i);
         if (!error && (!free_choice || is_usable(*backend_out, i))) return 0;
     }
     if (!name_known)
-        return sac__fail(SAC_EINVAL, "unknown backend '%s'; this version has: cuda, openvino",
+        return sac__fail(SAC_EINVAL, "unknown backend '%s'; this version has: cuda, openvino, "
+                                     "tensorrt",
                          options->backend);
     if (tried) return error;
     return sac__fail(SAC_EDEVICE, "no backend of this version runs on device '%s'; it has: cpu, "

@@ -24,6 +24,7 @@ struct sac_source {
     const char *hash; ///< XXH3-128 of bytes in hex
     const char *const *names; ///< of the graph's inputs, then outputs; NULL where not known
     size_t name_count;
+    int is_plan;        ///< bytes are an engine that the backend built, not ONNX
     int self_contained; ///< zero: weights lie in other files, so the hash does not cover them
     /// Extents for the first input, input_ndim of them, -1 = leave dynamic; input_ndim 0 = as in
     /// the file. Only extents that the file leaves dynamic may be given another value.
@@ -86,6 +87,22 @@ struct sac_frame_found {
     size_t count, candidates, nonfinite, overflow;
 };
 
+/// How to build an engine ahead of time.
+struct sac_build_job {
+    int64_t least[4], best[4], most[4]; ///< of the picture input (N,3,H,W): where the file leaves
+                                        ///< extents open; all equal to the file's where it does not
+    uint64_t workspace;                 ///< most bytes of device memory for layers; 0: no limit
+    int version_compatible, hardware_compatible;
+    const void *timings; ///< what an earlier build measured, or NULL
+    size_t timings_size;
+    void **timings_out; ///< the same after this one, to be freed with free(); NULL: not wanted
+    size_t *timings_size_out;
+    int (*progress)(void *user, const char *phase, int step, int steps); ///< nonzero stops; or NULL
+    void *user;
+    void (*log)(void *user, const char *line); ///< or NULL
+    void *log_user;
+};
+
 /// Functions return 0 or SAC_E… after host->fail. `state` and `run` are the backend's own.
 struct sac_backend {
     uint32_t abi;
@@ -106,6 +123,10 @@ struct sac_backend {
     int (*tensor)(void *run, size_t index, sac_tensor *tensor_out);
 
     // All below is NULL where the backend does not have it.
+
+    /// A plan from an ONNX model, for `open` here or on another machine. Free *plan_out with free().
+    int (*build)(void **plan_out, size_t *size_out, const struct sac_source *source,
+                 const struct sac_build_job *job);
 
     /// The layers in running order. The core frees nothing.
     int (*layers)(void *state, const struct sac_layer_facts **layers_out, size_t *count_out);

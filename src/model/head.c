@@ -215,6 +215,55 @@ static int recognise_output(sac_head *head, const char **why_out, const struct f
     return 0;
 }
 
+// Four outputs
+
+enum { COUNTS, BOXES, SCORES, CLASSES };
+
+static int is_real(const sac_binding *b)
+{
+    return b->dtype == SAC_F32 || b->dtype == SAC_F16;
+}
+
+/// What an output of EfficientNMS is: an index of roles_out; -1: none of them.
+static int role_of(const sac_binding *b)
+{
+    const int whole = b->dtype == SAC_I32;
+    if (b->is_input) return -1;
+    if (b->ndim == 3 && b->shape[2] == 4 && is_real(b)) return BOXES;
+    if (whole && (b->ndim == 1 || (b->ndim == 2 && b->shape[1] == 1))) return COUNTS;
+    if (b->ndim != 2) return -1;
+    return whole ? CLASSES : is_real(b) ? SCORES : -1;
+}
+
+int sac__head_four(size_t *first_out, int roles_out[4], const sac_binding *bindings, size_t count)
+{
+    size_t first = 0;
+    unsigned seen = 0;
+    while (first < count && bindings[first].is_input) first++;
+    if (count - first != 4) return 0;
+    for (int i = 0; i < 4; i++) {
+        const int role = role_of(&bindings[first + (size_t)i]);
+        if (role < 0) return 0;
+        roles_out[role] = i;
+        seen |= 1u << role;
+    }
+    *first_out = first;
+    if (seen != 15) return 0;
+    const int64_t most = bindings[first + (size_t)roles_out[BOXES]].shape[1];
+    return bindings[first + (size_t)roles_out[SCORES]].shape[1] == most &&
+           bindings[first + (size_t)roles_out[CLASSES]].shape[1] == most;
+}
+
+static int four_fit(sac_head *head, size_t *output_out, const char **why_out,
+                    const struct facts *facts)
+{
+    int roles[4];
+    if (!sac__head_four(output_out, roles, facts->bindings, facts->count)) return 0;
+    set_head(head, SAC_HEAD_EFFICIENT_NMS, end2end_classes(facts), NULL);
+    *why_out = "shape";
+    return 1;
+}
+
 // The layout option
 
 static int find_layout(sac_head_family *family_out, const char *layout)
@@ -255,10 +304,13 @@ static int force_layout(sac_head *head_out, size_t *output_out, const struct fac
                         const char *layout)
 {
     sac_head_family family = SAC_HEAD_V5;
+    const char *why;
     int error = find_layout(&family, layout);
     if (error) return error;
+    if (family == SAC_HEAD_EFFICIENT_NMS && four_fit(head_out, output_out, &why, facts))
+        return SAC_OK;
     for (size_t i = 0; i < facts->count; i++) {
-        if (!is_candidate(facts->bindings + i)) continue;
+        if (!is_candidate(facts->bindings + i) || family == SAC_HEAD_EFFICIENT_NMS) continue;
         if (!force_output(head_out, facts, family, facts->bindings + i)) continue;
         *output_out = i;
         return SAC_OK;
@@ -361,6 +413,7 @@ int sac__head_recognise(sac_head *head_out, size_t *output_out, const char **why
     }
     error = check_task(model);
     if (error) return error;
+    if (four_fit(head_out, output_out, why_out, &facts)) return SAC_OK;
     for (size_t i = 0; i < count; i++) {
         if (!is_candidate(bindings + i)) continue;
         if (!recognise_output(head_out, why_out, &facts, bindings + i)) continue;

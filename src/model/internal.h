@@ -21,6 +21,9 @@ struct Onnx__GraphProto;
 /// Adds the SAC__TAIL_… bits of a graph. Errors: SAC_ENOMEM.
 int sac__graph_tail(unsigned *tail_out, const struct Onnx__GraphProto *graph);
 
+/// Whether an operator's further inputs are shapes and indices, not values.
+int sac__shape_inputs(const char *op);
+
 /// Errors: SAC_EMODEL (names a node of the cycle), SAC_ENOMEM.
 int sac__graph_check_cycles(const struct Onnx__GraphProto *graph);
 

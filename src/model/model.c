@@ -10,6 +10,7 @@
 
 #include "error.h"
 #include "internal.h"
+#include "plan_file.h"
 
 void sac__model_hash(char hash_out[33], const void *bytes, size_t size)
 {
@@ -64,7 +65,10 @@ static int read_owned(struct sac_model **model_out, uint8_t *bytes, size_t size)
                     : sac__fail(SAC_ENOMEM, "out of memory");
     const char *foreign = foreign_format(bytes, size);
     if (!error && foreign) error = sac__fail(SAC_EMODEL, "no ONNX model but %s", foreign);
-    if (!error) error = sac__onnx_read(model);
+    const int64_t plan = error ? -1 : sac__plan_file_find(bytes, size);
+    model->is_plan = plan >= 0;
+    model->plan = plan >= 0 ? (size_t)plan : 0;
+    if (!error) error = model->is_plan ? sac__plan_file_read(model) : sac__onnx_read(model);
     if (!error) sac__model_hash(model->hash, bytes, size);
     if (error) sac__model_close(&model);
     *model_out = model;

@@ -17,8 +17,10 @@ struct sac_model {
     size_t size;
     char hash[33];      ///< XXH3-128 in hex
     int self_contained; ///< zero: some weights lie in other files
+    int is_plan;        ///< a TensorRT engine file: bytes from `plan` on are the engine
+    size_t plan;
 
-    // From the ONNX metadata; zero or "" where it is silent.
+    // From the metadata; zero or "" where it is silent.
     char *task, *head, *description; ///< never NULL
     char **names;                    ///< class names, index = class id
     int name_count;
@@ -55,6 +57,11 @@ int sac__model_fill_names(struct sac_model *model, int classes);
 int sac__head_recognise(sac_head *head_out, size_t *output_out, const char **why_out,
                         const struct sac_model *model, const sac_binding *bindings, size_t count,
                         const char *layout);
+
+/// The four outputs of EfficientNMS among the bindings, told apart by shape and type: how many boxes
+/// (B,1), boxes (B,K,4), scores (B,K), classes (B,K). They stand side by side, from
+/// *first_out on; roles_out: which of them is which, from 0. Returns nonzero when they are there.
+int sac__head_four(size_t *first_out, int roles_out[4], const sac_binding *bindings, size_t count);
 
 /// Checks that the network's input is a picture (B,3,H,W) of a type letterbox can write.
 /// Errors: SAC_EMODEL (names the input and its shape).

@@ -1,54 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The tail of a graph: walking the nodes backwards from the outputs, up to the convolutions.
-#include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "error.h"
 #include "internal.h"
+#include "names.h"
 #include "onnx.pb-c.h"
 
 /// Passes over the nodes; more than one is for exporters that leave them out of order.
 enum { PASSES_MAX = 16 };
-
-/// A set of tensor names, by hash, with open addressing.
-struct name_set {
-    uint64_t *slots; ///< 0 = free
-    size_t mask;
-};
-
-static uint64_t *find_slot(const struct name_set *set, const char *name)
-{
-    uint64_t hash = XXH3_64bits(name, strlen(name)) | 1;
-    size_t at = (size_t)(hash >> 1) & set->mask;
-    while (set->slots[at] && set->slots[at] != hash)
-        at = (at + 1) & set->mask;
-    return set->slots + at;
-}
-
-static int set_has(const struct name_set *set, const char *name)
-{
-    return *find_slot(set, name) != 0;
-}
-
-/// Nonzero when the name is new.
-static int set_add(struct name_set *set, const char *name)
-{
-    uint64_t *slot = find_slot(set, name);
-    int is_new = *slot == 0;
-    *slot = XXH3_64bits(name, strlen(name)) | 1;
-    return is_new;
-}
-
-static int set_open(struct name_set *set, size_t most)
-{
-    size_t slots = 16;
-    while (slots < 2 * most)
-        slots *= 2;
-    set->slots = calloc(slots, sizeof *set->slots);
-    set->mask = slots - 1;
-    return set->slots ? SAC_OK : sac__fail(SAC_ENOMEM, "out of memory");
-}
 
 static int is_one_of(const char *word, const char *const *words)
 {
@@ -58,7 +18,7 @@ static int is_one_of(const char *word, const char *const *words)
 }
 
 /// Operators whose further inputs are shapes and indices, not values.
-static int first_input_only(const char *op)
+int sac__shape_inputs(const char *op)
 {
     static const char *const ops[] = {"Reshape",   "Slice",   "Gather", "Expand", "Tile", "Resize",
                                       "Unsqueeze", "Squeeze", "Split",  "Pad",    NULL};
@@ -74,23 +34,23 @@ static unsigned tail_bits(const char *op)
     return 0;
 }
 
-static int makes_wanted(const Onnx__NodeProto *node, const struct name_set *wanted)
+static int makes_wanted(const Onnx__NodeProto *node, const struct sac__names *wanted)
 {
     for (size_t i = 0; i < node->n_output; i++)
-        if (set_has(wanted, node->output[i])) return 1;
+        if (sac__names_have(wanted, node->output[i])) return 1;
     return 0;
 }
 
 /// Takes in the inputs of a node that makes something wanted. Returns how many were new.
-static int add_node(unsigned *tail, struct name_set *wanted, const Onnx__NodeProto *node)
+static int add_node(unsigned *tail, struct sac__names *wanted, const Onnx__NodeProto *node)
 {
     const char *op = node->op_type ? node->op_type : "";
     if (!makes_wanted(node, wanted) || strcmp(op, "Conv") == 0) return 0;
     *tail |= tail_bits(op);
-    size_t inputs = first_input_only(op) && node->n_input ? 1 : node->n_input;
+    size_t inputs = sac__shape_inputs(op) && node->n_input ? 1 : node->n_input;
     int added = 0;
     for (size_t i = 0; i < inputs; i++)
-        added += set_add(wanted, node->input[i]);
+        added += sac__names_add(wanted, node->input[i]);
     return added;
 }
 
@@ -99,16 +59,16 @@ int sac__graph_tail(unsigned *tail_out, const struct Onnx__GraphProto *graph)
     size_t most = graph->n_output;
     for (size_t i = 0; i < graph->n_node; i++)
         most += graph->node[i]->n_input;
-    struct name_set wanted;
-    int error = set_open(&wanted, most);
+    struct sac__names wanted;
+    int error = sac__names_open(&wanted, most);
     if (error) return error;
     for (size_t i = 0; i < graph->n_output; i++)
-        set_add(&wanted, graph->output[i]->name ? graph->output[i]->name : "");
+        sac__names_add(&wanted, graph->output[i]->name ? graph->output[i]->name : "");
     for (int pass = 0, added = 1; added && pass < PASSES_MAX; pass++) {
         added = 0;
         for (size_t i = graph->n_node; i-- > 0;)
             added += add_node(tail_out, &wanted, graph->node[i]);
     }
-    free(wanted.slots);
+    sac__names_close(&wanted);
     return SAC_OK;
 }

@@ -49,6 +49,9 @@ static int check_shape(const sac_tensor *output, const sac_head *head, const sac
 {
     if ((unsigned)head->family >= SAC_HEAD_COUNT)
         return sac__fail(SAC_EINVAL, "unknown head family %d", (int)head->family);
+    if (head->family == SAC_HEAD_EFFICIENT_NMS)
+        return sac__fail(SAC_EUNSUPPORTED, "an efficient-nms head has four outputs: read it with "
+                                           "sac_detector_boxes");
     if (head->classes < 1)
         return sac__fail(SAC_EINVAL, "a head of %d classes", (int)head->classes);
     const int across = head->family == SAC_HEAD_V8;

@@ -40,6 +40,10 @@ int sac__check_letterbox(const sac_tensor *input, int64_t index, const sac_image
 int sac__check_image(const sac_image *image, const sac_letterbox *letterbox);
 int sac__check_boxes(const sac_tensor *output, int64_t index, const sac_head *head,
                      const sac_letterbox *letterbox, const sac_nms *nms);
+/// The same from EfficientNMS's four outputs (how many, boxes, scores, classes; host memory).
+int sac__ops_four(const struct sac_ops *ops, sac_workspace *workspace,
+                  sac_detections *detections_out, const sac_tensor *const four[4], int64_t index,
+                  const sac_head *head, const sac_letterbox *letterbox, const sac_nms *nms);
 /// The same from one picture's raw maps; `maps` is not checked: sac__cut_maps has.
 int sac__ops_maps(const struct sac_ops *ops, sac_workspace *workspace,
                   sac_detections *detections_out, const struct sac__maps *maps,

@@ -250,7 +250,7 @@ static void unknown_layout(void **state)
     const struct seen seen = {AT(640, 640), OUT(1, 84, 8400), .layout = "v9"};
     assert_int_equal(recognise(&seen, &head, &output, &why), SAC_EINVAL);
     assert_string_equal(sac_error_message(),
-                        "layout 'v9' is unknown; known are: v5 v8 end2end yolox yolox-decoded");
+                        "layout 'v9' is unknown; known are: v5 v8 end2end yolox yolox-decoded efficient-nms");
 }
 
 static void other_tasks_are_refused(void **state)
@@ -330,9 +330,47 @@ static void inputs(void **state)
     check_input("int64", SAC_I64, 4, (int64_t[]){1, 3, 640, 640});
 }
 
+static sac_binding four_part(int index, sac_dtype dtype, int ndim, int64_t a, int64_t b, int64_t c)
+{
+    return (sac_binding){.index = index, .dtype = dtype, .ndim = ndim, .shape = {a, b, c}};
+}
+
+// In any order, told apart by shape and type.
+static void efficient_nms_has_four_outputs(void **state)
+{
+    (void)state;
+    static char empty[] = "";
+    const struct sac_model model = {.task = empty, .head = empty, .description = empty,
+                                    .name_count = 3, .end2end = -1, .nms = -1};
+    const int64_t input[6] = {1, 3, 64, 64};
+    sac_binding bindings[5] = {binding("images", 0, input, SAC_F32),
+                               four_part(1, SAC_F32, 2, 1, 100, 0),  // scores
+                               four_part(2, SAC_I32, 2, 1, 1, 0),    // how many
+                               four_part(3, SAC_I32, 2, 1, 100, 0),  // classes
+                               four_part(4, SAC_F32, 3, 1, 100, 4)}; // boxes
+    sac_head head;
+    size_t output = 9, first = 9;
+    int roles[4];
+    const char *why;
+    assert_int_equal(sac__head_recognise(&head, &output, &why, &model, bindings, 5, NULL), 0);
+    assert_int_equal(head.family, SAC_HEAD_EFFICIENT_NMS);
+    assert_int_equal(head.classes, 3);
+    assert_true(sac__head_four(&first, roles, bindings, 5));
+    assert_int_equal(first, 1);
+    assert_true(roles[0] == 1 && roles[1] == 3 && roles[2] == 0 && roles[3] == 2);
+    assert_int_equal(sac__head_recognise(&head, &output, &why, &model, bindings, 5,
+                                         "efficient-nms"), 0);
+    bindings[4].shape[1] = 99; // as many boxes as scores
+    assert_false(sac__head_four(&first, roles, bindings, 5));
+    assert_int_equal(sac__head_recognise(&head, &output, &why, &model, bindings, 5,
+                                         "efficient-nms"), SAC_EMODEL);
+    assert_false(sac__head_four(&first, roles, bindings, 4));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(efficient_nms_has_four_outputs),
         cmocka_unit_test(v5_rows),
         cmocka_unit_test(v5_with_one_class_is_not_end_to_end),
         cmocka_unit_test(v5_with_raw_maps),
