@@ -212,6 +212,32 @@ static int open_engine(sac_detector *detector, const char *path)
     return error;
 }
 
+// An engine file whose outputs stay open until the input's shape is known: asks a context.
+static int resolve_outputs(const sac_detector *detector, sac_binding *bindings, size_t count)
+{
+    sac_context *context = NULL;
+    sac_tensor input = {0}, output;
+    const int64_t shape[] = {detector->input.shape[0], 3, detector->height, detector->width};
+    int error = sac_context_open(&context, detector->engine);
+    if (!error) error = sac_engine_alloc(detector->engine, 0, 0, shape, &input);
+    if (!error) error = sac_context_bind(context, 0, &input);
+    memcpy(bindings[0].shape, shape, sizeof shape);
+    for (size_t i = 1; i < count && !error; i++) {
+        error = sac_context_tensor(context, i, &output);
+        if (!error) memcpy(bindings[i].shape, output.shape, sizeof output.shape);
+    }
+    sac_context_close(&context);
+    sac_tensor_free(&input);
+    return error;
+}
+
+static int is_open(const sac_binding *bindings, size_t count)
+{
+    for (size_t i = 1; i < count; i++)
+        if (bindings[i].count < 0) return 1;
+    return 0;
+}
+
 static int recognise_head(sac_detector *detector)
 {
     if (detector->cut) return 0; // has been
@@ -221,7 +247,11 @@ static int recognise_head(sac_detector *detector)
     if (!bindings) return sac__fail(SAC_ENOMEM, "no memory for %zu bindings", count);
     for (size_t i = 0; i < count; i++) sac_engine_binding(detector->engine, i, &bindings[i]);
     sac_model_info *info = &detector->info;
-    int error = sac__head_recognise(&info->head, &detector->output, &info->head_source,
+    int error = 0;
+    if (detector->model->is_plan && is_open(bindings, count))
+        error = resolve_outputs(detector, bindings, count);
+    if (!error)
+        error = sac__head_recognise(&info->head, &detector->output, &info->head_source,
                                     detector->model, bindings, count, detector->options.layout);
     if (!error && info->head.family == SAC_HEAD_EFFICIENT_NMS) {
         sac__head_four(&detector->output, detector->roles, bindings, count);
