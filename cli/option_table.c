@@ -24,8 +24,8 @@ const struct verb verb_table[] = {
      "find . -name '*.jpg' -size +1M | saccade detect --list -\nthe files of a list\n"},
     {VERB_INSPECT, "inspect", "[MODEL.onnx]", "show what a model takes and gives",
      "Prints each input and output of a model as the engine sees it, with its shaped and flat "
-     "extents; then which head was recognised and why, strides, classes, and where it runs; and on a "
-     "GPU the plan: each layer's kernel, work, time measured, and share of what the GPU could do. "
+     "extents; then which head was recognised and why, strides, classes, and where it runs; and on "
+     "a GPU the plan: each layer's kernel, work, time measured, and share of what the GPU can do. "
      "Without a MODEL, shows the default one.\n",
      "saccade inspect yolov5s.onnx\ninputs, outputs, head and classes\n"
      "saccade inspect yolov5s.onnx --device cuda\nalso what runs it, layer by layer\n"
@@ -35,9 +35,9 @@ const struct verb verb_table[] = {
      "picture, one after another, and pictures a second with all cores. Without a SOURCE, over "
      "generated pictures, the same on every machine. The network alone is the engine called again "
      "and again on one input, with nothing around it.\n"
-     "On a GPU: each stage by the device's events (upload, letterbox, network, boxes, download) and "
-     "end to end by the clock, staged against resident, for several batch sizes; frames rotate, and "
-     "lie in page-locked memory.\n",
+     "On a GPU: each stage by the device's events (upload, letterbox, network, boxes, download) "
+     "and end to end by the clock, staged against resident, for several batch sizes; frames "
+     "rotate, and lie in page-locked memory.\n",
      "saccade bench yolov5n.onnx\na table\n"
      "saccade bench yolov5n.onnx photos --precision fp32 --chart bench.svg\n"
      "over one's own pictures, with a chart\n"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One run in flight, and the steps around it in the same stream. Where an engine has no streams, each
-// step is done by the processor after all before it: the same program runs.
+// One run in flight, and the steps around it in the same stream. Where an engine has no streams,
+// each step is done by the processor after all before it: the same program runs.
 #include <stdlib.h>
 #include <string.h>
 

@@ -48,9 +48,9 @@ void gpu_print_table(const struct bench_report *report, const struct gpu_result 
                                               "end to end", "p99", "network alone", "frames/s"});
     for (int i = 0; i < result->count; i++) print_row(&table, &result->rows[i]);
     table_print(&table, stdout);
-    printf("\nmedians in ms a run: stages by the device's events (staged: by the clock, copies inside "
-           "network), end to end and network alone by the clock; frames from page-locked memory; "
-           "frames/s with %d runs in flight\n", GPU_JOBS);
+    printf("\nmedians in ms a run: stages by the device's events (staged: by the clock, copies "
+           "inside network), end to end and network alone by the clock; frames from page-locked "
+           "memory; frames/s with %d runs in flight\n", GPU_JOBS);
 }
 
 // --- JSON

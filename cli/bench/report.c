@@ -78,7 +78,8 @@ void bench_print_heading(const struct bench_report *report)
         printf("network    without its decode tail: boxes are read from raw maps (--keep-head)\n");
     printf("machine    %s, %d core%s\npictures   %s", report->processor, report->cores,
            report->cores == 1 ? "" : "s", pictures);
-    if (report->result && report->result->has_latency) printf("; %.3g boxes a picture", report->result->boxes);
+    if (report->result && report->result->has_latency)
+        printf("; %.3g boxes a picture", report->result->boxes);
     printf("\n\n");
 }
 

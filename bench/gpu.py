@@ -1,0 +1,428 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The report of one GPU: saccade and its peers on the same frames in the same run, against the bars
+that the project has set itself. Called by tools/bench-gpu.sh.
+
+  bench/gpu.py BUILD                       # everything
+  bench/gpu.py BUILD --parts ours peers --cases s6-1280-b1
+  bench/gpu.py BUILD --parts report        # the report again, from the figures in bench/results
+"""
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "bench" / "results"
+
+# name: architecture, size, classes, batch, then ms of the network and from frame to boxes:
+# (must, aim), None where no bar is set.
+CASES = {
+    "s6-1280-b1": ("v5s6", 1280, 5, 1, (0.50, 0.25), (0.75, 0.45)),
+    "s-640-b1": ("v5s", 640, 80, 1, (0.27, 0.15), (0.50, 0.32)),
+    "s-640-b32": ("v5s", 640, 80, 32, (2.1, 1.4), None),
+    "s6-1280-b8": ("v5s6", 1280, 5, 8, (2.2, 1.4), None),
+    "s-640-b8": ("v5s", 640, 80, 8, None, None),
+    "n-640-b1": ("v5n", 640, 80, 1, None, None),
+    "n-640-b32": ("v5n", 640, 80, 32, None, None),
+}
+STAGES = ["upload", "letterbox", "network", "boxes", "download"]
+FRAMES = 8
+
+
+def call(*command, **options):
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True,
+                          check=False, **options)
+    if done.returncode:
+        raise RuntimeError(f"{command[0]} {done.returncode}: {done.stderr[-2000:]}")
+    return done.stdout
+
+
+def attempt(what, step, *args):
+    """What the step gives; where it fails, that is the result, and the others go on."""
+    try:
+        return step(*args)
+    except (RuntimeError, OSError, ValueError, KeyError, subprocess.TimeoutExpired) as error:
+        print(f"{what}: {error}", file=sys.stderr)
+        return {"error": str(error)[:2000]}
+
+
+# --- models and frames
+
+def make_models(args):
+    folder = args.work / "models"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in args.cases:
+        arch, size, classes, batch = CASES[name][:4]
+        path = folder / f"{name}.onnx"
+        if not path.exists():
+            call(sys.executable, ROOT / "tests/models/generate.py", arch, "--size", size,
+                 "--classes", classes, "--batch", batch, "-o", path)
+    return folder
+
+
+def make_frames(args):
+    """1080p frames of shapes and noise, as files without loss: everyone sees the same pixels."""
+    import cv2
+    import numpy as np
+    folder = args.work / "frames"
+    folder.mkdir(parents=True, exist_ok=True)
+    for seed in range(FRAMES):
+        path = folder / f"{seed}.png"
+        if path.exists():
+            continue
+        rng = np.random.default_rng(seed)
+        frame = np.zeros((1080, 1920, 3), np.uint8)
+        frame[:] = np.linspace(40, 200, 1920, dtype=np.uint8)[None, :, None]
+        for _ in range(60):
+            x, y, w, h = (int(rng.integers(0, n)) for n in (1920, 1080, 400, 300))
+            colour = [int(v) for v in rng.integers(0, 256, 3)]
+            cv2.rectangle(frame, (x, y), (x + w, y + h), colour, -1)
+        noise = rng.integers(-8, 9, frame.shape)
+        cv2.imwrite(str(path), (frame + noise).clip(0, 255).astype(np.uint8))
+    return folder
+
+
+# --- ours
+
+def environment(args):
+    return {**os.environ, "SACCADE_PLUGINS": str(args.plugins or args.build / "lib")}
+
+
+def saccade(args, *words):
+    return call(args.build / "bin" / "saccade", *words, env=environment(args), timeout=args.limit)
+
+
+def boxes_of(args, model, frames, feed):
+    lines = saccade(args, "detect", model, frames, "--device", args.device, "--feed", feed, "-q",
+                    "--precision", args.precision)
+    return [[[*d["box"], d["score"], d["class_id"]] for d in json.loads(line)["detections"]]
+            for line in lines.splitlines()]
+
+
+def bench_ours(args, name, models, frames):
+    model = models / f"{name}.onnx"
+    found = json.loads(saccade(args, "bench", model, frames, "--json", "--device", args.device,
+                               "--time", args.time, "--warmup", args.warmup, "--precision",
+                               args.precision, *(["--count", args.count] if args.count else [])))
+    found["boxes"] = {feed: boxes_of(args, model, frames, feed) for feed in ("staged", "resident")}
+    if args.plan:
+        found["layers"] = json.loads(saccade(args, "inspect", model, "--json", "--device",
+                                             args.device, "--precision", args.precision))["layers"]
+    return found
+
+
+def find_checks(args):
+    """Check programs that run on a GPU."""
+    return sorted(p for p in (args.build / "bin").glob("check_*") if args.kernels.search(p.name))
+
+
+def bench_kernels(args):
+    return {path.name: attempt(path.name, lambda p=path: call(p, "--bench", timeout=args.limit))
+            for path in find_checks(args)}
+
+
+# --- peers
+
+def bench_peers(args, models, frames):
+    cases, out = args.work / "cases.json", args.work / "peers.json"
+    cases.write_text(json.dumps([{"name": name, "model": str(models / f"{name}.onnx")}
+                                 for name in args.cases]))
+    out.unlink(missing_ok=True)
+    device = ["--device", "cpu", "--engines", "eager", "--feed-engine", "eager"]
+    try:
+        call(sys.executable, ROOT / "bench/peers/gpu_peers.py", "--cases", cases, "--frames",
+             frames, "--out", out, "--time", args.time, "--compile-mode", args.compile_mode,
+             *(["--engines", *args.engines] if args.engines else []),
+             *(device if args.peers_on_cpu else []), timeout=args.limit)
+    except (RuntimeError, subprocess.TimeoutExpired) as error:
+        if not out.exists():
+            raise
+        print(f"peers: {error}", file=sys.stderr)  # what is done is there
+    return json.loads(out.read_text())
+
+
+# --- do the boxes agree?
+
+def overlap(a, b):
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    both = width * height
+    return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
+
+
+def agreement(ours, theirs):
+    """Share of boxes that have a partner of their class that overlaps by 0.7; 1.0 where both found
+    nothing."""
+    matched = total = 0
+    for mine, other in zip(ours, theirs):
+        left = list(other)
+        total += len(mine) + len(other)
+        for box in mine:
+            partner = max((b for b in left if b[5] == box[5]), default=None,
+                          key=lambda b, box=box: overlap(box, b))
+            if partner is not None and overlap(box, partner) >= 0.7:
+                left.remove(partner)
+                matched += 2
+    return matched / total if total else 1.0
+
+
+# --- figures
+
+def row_of(found, feed):
+    return next((row for row in found.get("gpu", []) if row["feed"] == feed), None)
+
+
+def p50(stages, name):
+    return stages.get(name, {}).get("p50", 0.0)
+
+
+def figures_of(name, ours, peers):
+    """The few numbers of a case that the tables show; None where there is none."""
+    figures = {"case": name, "ours": {}, "peers": {}, "agree": {}}
+    staged, resident = row_of(ours, "staged"), row_of(ours, "resident")
+    if resident:
+        figures["ours"] |= {"network": p50(resident["stages_ms"], "network"),
+                            "alone": resident["network_alone_ms"]["p50"],
+                            "resident": resident["end_to_end_ms"]["p50"],
+                            "frames_per_second": resident["frames_per_second"]}
+    if staged:
+        figures["ours"]["staged"] = staged["end_to_end_ms"]["p50"]
+    for engine, found in peers.get("engines", {}).items():
+        figures["peers"][engine] = (found.get("events") or found["clock"])["p50"]
+        figures["peers"][engine + " by the clock"] = found["clock"]["p50"]
+    if peers.get("onnxruntime"):
+        figures["peers"]["onnxruntime by the clock"] = peers["onnxruntime"]["clock"]["p50"]
+    for way, found in peers.get("ways", {}).items():
+        figures["peers"][way + " way"] = found["ms"]["p50"]
+        for feed, boxes in ours.get("boxes", {}).items():
+            figures["agree"][f"{feed}, {way} way"] = agreement(boxes, found["boxes"])
+    boxes = ours.get("boxes", {})
+    if "staged" in boxes and "resident" in boxes:
+        figures["agree"]["staged, resident"] = agreement(boxes["staged"], boxes["resident"])
+    return figures
+
+
+def number(value):
+    return "–" if value is None else f"{value:.3f}"
+
+
+def verdict(value, bar):
+    if bar is None or value is None:
+        return "–"
+    must, aim = bar
+    return f"{'aim' if value <= aim else 'must' if value <= must else 'MISSED'} ({must} / {aim})"
+
+
+def ratio(mine, others):
+    others = [value for value in others if value]
+    return f"{min(others) / mine:.2f}" if mine and others else "–"
+
+
+def network_rows(all_figures):
+    yield ["case", "saccade", "alone, clock", "eager", "graphed", "compiled", "best peer / saccade",
+           "bar: must / aim"]
+    for f in all_figures:
+        mine, peers = f["ours"].get("network"), f["peers"]
+        engines = [peers.get(name) for name in ("eager", "graphed", "compiled")]
+        yield [f["case"], number(mine), number(f["ours"].get("alone")), *map(number, engines),
+               ratio(mine, engines), verdict(mine, CASES[f["case"]][4])]
+
+
+def frame_rows(all_figures):
+    yield ["case", "resident", "staged", "CuPy way", "NumPy way", "best peer / saccade", "frames/s",
+           "bar: must / aim"]
+    for f in all_figures:
+        mine, peers = f["ours"].get("resident"), f["peers"]
+        ways = [peers.get("cupy way"), peers.get("numpy way")]
+        rate = f["ours"].get("frames_per_second")
+        yield [f["case"], number(mine), number(f["ours"].get("staged")), *map(number, ways),
+               ratio(mine, ways), "–" if rate is None else f"{rate:.0f}",
+               verdict(mine, CASES[f["case"]][5])]
+
+
+def agree_rows(all_figures):
+    yield ["case", "boxes compared", "share that agree"]
+    for f in all_figures:
+        for pair, share in f["agree"].items():
+            yield [f["case"], pair, f"{share:.3f}"]
+
+
+def markdown(rows):
+    rows = list(rows)
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+
+
+# --- the report
+
+def machine(args):
+    found = {"date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"),
+             "commit": args.commit, "saccade": saccade(args, "--version").split()[1]}
+    try:
+        gpu = call("nvidia-smi", "--query-gpu=name,driver_version,memory.total",
+                   "--format=csv,noheader").splitlines()[0].split(", ")
+        found |= {"gpu": gpu[0], "driver": gpu[1], "memory": gpu[2]}
+    except (OSError, RuntimeError):
+        found |= {"gpu": "no GPU", "driver": "none", "memory": "none"}
+    return found
+
+
+def chart_of(report):
+    """Where the milliseconds go: one frame, stage by stage."""
+    bars = []
+    for name in ("s6-1280-b1", "s-640-b1"):
+        ours = report.get("ours", {}).get(name, {})
+        peers = report.get("peers", {}).get("cases", {}).get(name, {})
+        title = f"{CASES[name][0]} {CASES[name][1]}"
+        for way, label in (("numpy", "NumPy way"), ("cupy", "CuPy way")):
+            found = peers.get("ways", {}).get(way)
+            if found:
+                bars.append({"name": f"{title}: {label}",
+                             "parts": [found["stages_ms"].get(stage, 0) for stage in STAGES],
+                             "total": f"{found['ms']['p50']:.2f} ms",
+                             "detail": f"PyTorch, {found['engine']}"})
+        for feed in ("staged", "resident"):
+            row = row_of(ours, feed)
+            if row:
+                bars.append({"name": f"{title}: saccade {feed}",
+                             "parts": [p50(row["stages_ms"], stage) for stage in STAGES],
+                             "total": f"{row['end_to_end_ms']['p50']:.2f} ms",
+                             "detail": f"{row['frames_per_second']:.0f} frames/s"})
+    about = report["machine"]
+    return {"title": "Where the milliseconds go: a 1080p frame to boxes",
+            "lines": [f"{about['gpu']}, driver {about['driver']} · saccade {about['saccade']} · "
+                      f"{about['date']}",
+                      "medians of one run; saccade staged: copies are inside network; NumPy and CuPy "
+                      "ways: PyTorch fp16 in a CUDA graph"],
+            "parts": STAGES, "bars": bars}
+
+
+def write_markdown(path, report, all_figures):
+    about, peers = report["machine"], report.get("peers", {})
+    words = [f"# {about['gpu']}, {about['date']}", "",
+             f"saccade {about['saccade']} at {about['commit']}, driver {about['driver']}, "
+             f"{about['memory']}. Frames: {FRAMES} of 1920×1080, BGR, in page-locked memory. fp16; "
+             "random weights. Medians, milliseconds a run. Made by `make bench-gpu`.", "",
+             "Peers: " + (", ".join(f"{k} {v}" for k, v in peers.get("versions", {}).items())
+                          or "not measured") +
+             f"; torch.compile mode {peers.get('compile_mode', '–')}.", "",
+             "## The network", "",
+             "saccade: the stage between letterbox and head, by the device's events; alone: the "
+             "engine's own call with the decoded output, by the clock. Peers by events.", "",
+             markdown(network_rows(all_figures)), "", "## A frame to boxes", "",
+             "By the clock, picture in page-locked memory to boxes in the host's. The NumPy and CuPy "
+             "ways feed the CUDA-graphed engine.", "",
+             markdown(frame_rows(all_figures)), "", "## The boxes", "",
+             "Share of boxes that have a partner of their class that overlaps by 0.7.", "",
+             markdown(agree_rows(all_figures)), ""]
+    for name, text in report.get("kernels", {}).items():
+        text = text if isinstance(text, str) else text["error"]
+        words += [f"## {name} --bench", "", "```", text.rstrip(), "```", ""]
+    errors = [(part, name, found["error"]) for part, cases in
+              (("saccade", report.get("ours", {})), ("peers", peers.get("cases", {})))
+              for name, found in cases.items() if "error" in found]
+    if errors:
+        words += ["## What failed", ""] + [f"- {part}, {name}: {why.splitlines()[0]}"
+                                           for part, name, why in errors if why] + [""]
+    path.write_text("\n".join(words))
+
+
+def short_table(rows):
+    rows = list(rows)
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+    print()
+
+
+def write_report(args, report):
+    peers = report.get("peers", {}).get("cases", {})
+    ours = report.get("ours", {})
+    all_figures = [figures_of(name, ours.get(name, {}), peers.get(name, {}))
+                   for name in CASES if name in ours or name in peers]
+    report["figures"] = all_figures
+    stem = args.name or "-".join([report["machine"]["date"], re.sub(
+        "[^a-z0-9]+", "-", report["machine"]["gpu"].lower().replace("nvidia", "")).strip("-")])
+    args.results.mkdir(parents=True, exist_ok=True)
+    (args.results / f"{stem}.json").write_text(json.dumps(report, indent=1) + "\n")
+    write_markdown(args.results / f"{stem}.md", report, all_figures)
+    chart = args.results / f"{stem}.chart.json"
+    chart.write_text(json.dumps(chart_of(report), indent=1, ensure_ascii=False) + "\n")
+    drawer = args.build / "bin" / "draw_chart"
+    if chart_of(report)["bars"] and drawer.exists():
+        attempt("chart", call, drawer, chart, args.results / f"{stem}.svg")
+    for rows in (network_rows(all_figures), frame_rows(all_figures), agree_rows(all_figures)):
+        short_table(rows)
+    print(f"{args.results / stem}.md")
+    return all_figures
+
+
+def measure(args):
+    """Adds to what the work folder already has, so that parts may be measured one after another."""
+    kept = args.work / "report.json"
+    report = json.loads(kept.read_text()) if kept.exists() else {}
+    report["machine"] = machine(args) if set(args.parts) != {"report"} else report["machine"]
+    if {"ours", "peers"} & set(args.parts):
+        models, frames = make_models(args), make_frames(args)
+    if "ours" in args.parts:
+        ours = report.setdefault("ours", {})
+        for name in args.cases:
+            ours[name] = attempt(f"saccade {name}", bench_ours, args, name, models, frames)
+            print(f"saccade: {name} done", file=sys.stderr)
+    if "kernels" in args.parts:
+        report["kernels"] = bench_kernels(args)
+    if "peers" in args.parts:
+        found = attempt("peers", bench_peers, args, models, frames)
+        found["cases"] = report.get("peers", {}).get("cases", {}) | found.get("cases", {})
+        report["peers"] = found
+    kept.write_text(json.dumps(report) + "\n")
+    return report
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("build", type=pathlib.Path)
+    parser.add_argument("--parts", nargs="+", default=["ours", "kernels", "peers"],
+                        choices=["ours", "kernels", "peers", "report"])
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--time", type=float, default=0.4, help="seconds for each figure")
+    parser.add_argument("--count", type=int, help="runs for each figure of ours, instead of a time")
+    parser.add_argument("--warmup", type=int, default=20)
+    parser.add_argument("--limit", type=float, default=480, help="seconds for each program")
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--precision", default="fp16")
+    parser.add_argument("--plugins", type=pathlib.Path, help="folder of the plugins")
+    parser.add_argument("--plan", action="store_true", help="keep each layer's time, too")
+    parser.add_argument("--kernels", type=re.compile, default=re.compile("_gpu$"),
+                        help="names of the check programs to run with --bench")
+    parser.add_argument("--engines", nargs="+", help="of the peers: eager graphed compiled")
+    parser.add_argument("--compile-mode", default="reduce-overhead")
+    parser.add_argument("--peers-on-cpu", action="store_true", help="proves the steps")
+    parser.add_argument("--work", type=pathlib.Path, default=ROOT / "build" / "bench-gpu",
+                        help="models, frames, figures on their way")
+    parser.add_argument("--results", type=pathlib.Path, default=RESULTS)
+    parser.add_argument("--name", help="of the report's files; default: date and GPU")
+    parser.add_argument("--commit", default=os.environ.get("SACCADE_COMMIT"))
+    args = parser.parse_args()
+    if not args.commit:
+        try:
+            args.commit = call("git", "-C", ROOT, "rev-parse", "--short", "HEAD").strip()
+        except (OSError, RuntimeError):
+            args.commit = "unknown"
+    return args
+
+
+def main():
+    args = arguments()
+    write_report(args, measure(args))
+
+
+if __name__ == "__main__":
+    main()
