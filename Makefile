@@ -45,8 +45,9 @@ $(PYTHON): tests/requirements.txt
 check-gpu:
 	tools/check-gpu.sh $(BUILD)
 
+# Options: GPU_OPTIONS="--parts ours --cases s6-1280-b1"
 bench-gpu:
-	@echo "$@: this version has no CUDA engine" >&2; exit 5
+	tools/bench-gpu.sh $(BUILD) $(GPU_OPTIONS)
 
 clean:
 	rm -rf build

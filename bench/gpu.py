@@ -90,7 +90,11 @@ def make_frames(args):
 # --- ours
 
 def environment(args):
-    return {**os.environ, "SACCADE_PLUGINS": str(args.plugins or args.build / "lib")}
+    """For our programs alone: Python has libraries of its own."""
+    paths = [str(args.build / "lib"), str(args.build / "bundled"),
+             *filter(None, [os.environ.get("LD_LIBRARY_PATH")])]
+    return {**os.environ, "SACCADE_PLUGINS": str(args.plugins or args.build / "lib"),
+            "LD_LIBRARY_PATH": ":".join(paths)}
 
 
 def saccade(args, *words):
@@ -118,11 +122,12 @@ def bench_ours(args, name, models, frames):
 
 def find_checks(args):
     """Check programs that run on a GPU."""
-    return sorted(p for p in (args.build / "bin").glob("check_*") if args.kernels.search(p.name))
+    return sorted(p for p in (args.build / "bin" / "gpu").glob("*") if args.kernels.search(p.name))
 
 
 def bench_kernels(args):
-    return {path.name: attempt(path.name, lambda p=path: call(p, "--bench", timeout=args.limit))
+    return {path.name: attempt(path.name, lambda p=path: call(p, "--bench", timeout=args.limit,
+                                                           env=environment(args)))
             for path in find_checks(args)}
 
 
@@ -357,7 +362,8 @@ def write_report(args, report):
     chart.write_text(json.dumps(chart_of(report), indent=1, ensure_ascii=False) + "\n")
     drawer = args.build / "bin" / "draw_chart"
     if chart_of(report)["bars"] and drawer.exists():
-        attempt("chart", call, drawer, chart, args.results / f"{stem}.svg")
+        attempt("chart", lambda: call(drawer, chart, args.results / f"{stem}.svg",
+                                      env=environment(args)))
     for rows in (network_rows(all_figures), frame_rows(all_figures), agree_rows(all_figures)):
         short_table(rows)
     print(f"{args.results / stem}.md")
@@ -400,7 +406,7 @@ def arguments():
     parser.add_argument("--precision", default="fp16")
     parser.add_argument("--plugins", type=pathlib.Path, help="folder of the plugins")
     parser.add_argument("--plan", action="store_true", help="keep each layer's time, too")
-    parser.add_argument("--kernels", type=re.compile, default=re.compile("_gpu$"),
+    parser.add_argument("--kernels", type=re.compile, default=re.compile("^check_"),
                         help="names of the check programs to run with --bench")
     parser.add_argument("--engines", nargs="+", help="of the peers: eager graphed compiled")
     parser.add_argument("--compile-mode", default="reduce-overhead")
