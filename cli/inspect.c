@@ -275,15 +275,16 @@ static int inspect_engine(const char *path, const struct options *options)
     return CLI_MODEL;
 }
 
-// Whether boxes would be read from raw maps: opens the model once more, as detect does.
-static int reads_maps(const char *path, sac_detector_options how)
+// Whether boxes would be read from raw maps: on a device they are, else it opens the model once
+// more, as detect does.
+static int reads_maps(const sac_detector *whole, const char *path, sac_detector_options how)
 {
     sac_detector *detector = NULL;
+    if (sac_engine_memory(sac_detector_engine(whole)) == SAC_CUDA)
+        return sac_detector_feed(whole) == SAC_FEED_RESIDENT;
     how.keep_head = 0;
     how.engine.log = NULL;
-    const int maps = !sac_detector_open(&detector, path, &how) &&
-                     (sac_detector_reads_maps(detector) ||
-                      sac_detector_feed(detector) == SAC_FEED_RESIDENT);
+    const int maps = !sac_detector_open(&detector, path, &how) && sac_detector_reads_maps(detector);
     sac_detector_close(&detector);
     return maps;
 }
@@ -305,9 +306,9 @@ int inspect_run(const struct options *options)
     int error = sac_detector_open(&detector, path, &how);
     if (error == SAC_EMODEL) return inspect_engine(path, options);
     if (error) return open_fail(error);
-    int code = report(&(struct findings){path, sac_detector_engine(detector),
-                                         sac_detector_info(detector), reads_maps(path, how)},
-                      options);
+    const struct findings found = {path, sac_detector_engine(detector),
+                                   sac_detector_info(detector), reads_maps(detector, path, how)};
+    int code = report(&found, options);
     sac_detector_close(&detector);
     return code;
 }
