@@ -91,7 +91,7 @@ def make_frames(args):
 
 def environment(args):
     """For our programs alone: Python has libraries of its own."""
-    paths = [str(args.build / "lib"), str(args.build / "bundled"),
+    paths = [str(args.build / "lib"), str(args.build / "lib" / "needed"),
              *filter(None, [os.environ.get("LD_LIBRARY_PATH")])]
     return {**os.environ, "SACCADE_PLUGINS": str(args.plugins or args.build / "lib"),
             "LD_LIBRARY_PATH": ":".join(paths)}
@@ -392,6 +392,15 @@ def measure(args):
     return report
 
 
+def commit_of(build):
+    packed = build / "commit"
+    try:
+        return (packed.read_text() if packed.exists() else
+                call("git", "-C", ROOT, "rev-parse", "--short", "HEAD")).strip()
+    except (OSError, RuntimeError):
+        return "unknown"
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("build", type=pathlib.Path)
@@ -417,11 +426,7 @@ def arguments():
     parser.add_argument("--name", help="of the report's files; default: date and GPU")
     parser.add_argument("--commit", default=os.environ.get("SACCADE_COMMIT"))
     args = parser.parse_args()
-    if not args.commit:
-        try:
-            args.commit = call("git", "-C", ROOT, "rev-parse", "--short", "HEAD").strip()
-        except (OSError, RuntimeError):
-            args.commit = "unknown"
+    args.commit = args.commit or commit_of(args.build)
     return args
 
 

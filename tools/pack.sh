@@ -3,7 +3,8 @@
 # Makes a build that runs on another machine without its packages: programs, libraries, plugins and
 # test models with every shared library they need but the compiler's own.
 #   tools/pack.sh [BUILD [PACKED]]     build/release, build/packed
-# There: LD_LIBRARY_PATH=PACKED/lib/needed PACKED/bin/saccade …, tools/check-gpu.sh PACKED
+# There: LD_LIBRARY_PATH=PACKED/lib:PACKED/lib/needed PACKED/bin/saccade …, and
+# tools/check-gpu.sh PACKED, tools/bench-gpu.sh PACKED
 set -euo pipefail
 cd "$(dirname "$0")/.."
 build=${1:-build/release}
@@ -18,7 +19,7 @@ cp -P "$build"/lib/libsaccade.so* "$packed/lib/"
 for plugin in cuda tensorrt; do
     [ ! -e "$build/lib/libsaccade-$plugin.so" ] || cp "$build/lib/libsaccade-$plugin.so" "$packed/lib/"
 done
-for program in saccade staged resident; do
+for program in saccade draw_chart example_staged example_resident test_jobs test_context; do
     [ ! -e "$build/bin/$program" ] || cp "$build/bin/$program" "$packed/bin/"
 done
 find "$packed" -type f \( -perm -u+x -o -name '*.so*' \) -print0 | xargs -0 ldd 2>/dev/null |
