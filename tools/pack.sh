@@ -12,9 +12,10 @@ packed=${2:-build/packed}
 
 rm -rf "$packed"
 mkdir -p "$packed/bin" "$packed/lib/needed"
-for folder in bin/gpu test-models; do
-    [ ! -d "$build/$folder" ] || cp -r "$build/$folder" "$packed/$folder"
-done
+[ ! -d "$build/bin/gpu" ] || cp -r "$build/bin/gpu" "$packed/bin/"
+mkdir -p "$packed/test-models" # without what the Python tests keep there
+find "$build/test-models" -maxdepth 1 -regextype posix-extended -name '*.onnx' \
+    ! -regex '.*-[0-9a-f]{10}\.onnx' -exec cp -t "$packed/test-models" {} +
 cp -P "$build"/lib/libsaccade.so* "$packed/lib/"
 for plugin in cuda tensorrt; do
     [ ! -e "$build/lib/libsaccade-$plugin.so" ] || cp "$build/lib/libsaccade-$plugin.so" "$packed/lib/"
