@@ -27,18 +27,21 @@ struct sac__boxes_memory {
     uint64_t *keys;  ///< in no order
     float4 *boxes;   ///< by row, in input pixels; only of candidates
     uint64_t *chunk; ///< SAC__CHUNK
+    int multi_label;
 };
 
 /// How the workspace is laid out: a part a picture.
 struct sac__boxes_layout {
     uint8_t *base;
     size_t keys, boxes, chunk, bytes; ///< offsets in a part; its size
+    int multi_label;                  ///< whether there is room for a key a class
 
     static __host__ sac__boxes_layout of(void *base, int64_t rows, int classes, int multi_label)
     {
         const auto up = [](size_t size) { return (size + 255) / 256 * 256; };
         sac__boxes_layout layout = {};
         layout.base = (uint8_t *)base;
+        layout.multi_label = multi_label;
         layout.keys = 256;
         layout.boxes = layout.keys + up((size_t)rows * (multi_label ? classes : 1) * 8);
         layout.chunk = layout.boxes + up((size_t)rows * sizeof(float4));
@@ -50,7 +53,7 @@ struct sac__boxes_layout {
     {
         uint8_t *start = base + picture * bytes;
         return {(sac__boxes_state *)start, (uint64_t *)(start + keys), (float4 *)(start + boxes),
-                (uint64_t *)(start + chunk)};
+                (uint64_t *)(start + chunk), multi_label};
     }
 };
 

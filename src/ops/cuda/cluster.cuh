@@ -13,6 +13,15 @@ struct sac__cluster {
     {
         return {sac__cluster_rank(), sac__cluster_size()};
     }
+    /// Says that this block runs; only after wait_started may others' shared memory be touched.
+    __device__ __forceinline__ void start() const
+    {
+        if (size > 1) sac__cluster_arrive();
+    }
+    __device__ __forceinline__ void wait_started() const
+    {
+        if (size > 1) sac__cluster_wait();
+    }
     /// Everybody's writes to shared and global memory are seen by everybody.
     __device__ __forceinline__ void sync() const
     {

@@ -141,7 +141,7 @@ SAC__DEVICE void take(const Source &source, const sac__boxes_memory &memory,
             memory.boxes[source.row(item)] = make_float4(box[0], box[1], box[2], box[3]);
     }
     if (nonfinite && lane == 0) atomicAdd(&finds.nonfinite, 1u);
-    if (!Source::final && batch->multi_label) {
+    if (!Source::final && memory.multi_label && batch->multi_label) {
         push_labels(source, memory, batch, item, above, objectness, classes);
     } else if (above && lane == 0 &&
                (!batch->filtered || sac__batch_wanted(batch)[best.class_id])) {

@@ -311,6 +311,7 @@ __global__ void __launch_bounds__(THREADS, 1)
     const sac__cluster cluster = sac__cluster::here();
     const int n = (int)(blockIdx.x / cluster.size);
     clear(*shared);
+    cluster.start();
     sac__grid_wait();
     sac__grid_release();
     const sac__batch *batch = boxes.batch;
@@ -321,6 +322,7 @@ __global__ void __launch_bounds__(THREADS, 1)
     const uint64_t low = (uint64_t)~state.most << 32;
     const uint64_t high = (uint64_t)~sac__float_bits(batch->conf) << 32;
     const uint32_t most = (uint32_t)min(batch->max_det, boxes.capacity);
+    cluster.wait_started();
     const uint32_t kept = run(*shared, job, target, state.count, low, high, most);
     cluster.sync(); // nobody ends while others read its shared memory; all have read the state
     if (cluster.rank == 0 && threadIdx.x == 0) {

@@ -111,7 +111,8 @@ struct sac__boxes {
     void *workspace;           ///< sac__boxes_workspace bytes on the device; before its first use
                                ///< and after a failure all zero, 256-byte aligned
     int32_t n;
-    int32_t multi_label;       ///< whether the workspace was sized for it
+    int32_t multi_label;       ///< whether the workspace was sized for it; if not, the batch's
+                               ///< multi_label is taken as 0
     int32_t blocks;            ///< that share a picture's NMS; 0: as suits the GPU
     const struct sac__batch *batch;
 };

@@ -80,10 +80,17 @@ SAC__DEVICE void sac__count_bins(sac__select_shared &shared, const sac__cluster 
 SAC__DEVICE void sac__find_bin(sac__select_shared &shared, const sac__cluster &cluster,
                                uint32_t most)
 {
+    const uint32_t *place = &shared.histogram[shared.turn][4 * threadIdx.x];
     uint4 bins = make_uint4(0, 0, 0, 0);
-    for (uint32_t rank = 0; rank < cluster.size; rank++) {
-        const uint4 other = cluster.read4(&shared.histogram[shared.turn][4 * threadIdx.x], rank);
-        bins = make_uint4(bins.x + other.x, bins.y + other.y, bins.z + other.z, bins.w + other.w);
+    for (uint32_t first = 0; first < cluster.size; first += 4) { // four loads under way
+        uint4 other[4] = {};
+#pragma unroll
+        for (uint32_t k = 0; k < 4; k++)
+            if (first + k < cluster.size) other[k] = cluster.read4(place, first + k);
+#pragma unroll
+        for (int k = 0; k < 4; k++)
+            bins = make_uint4(bins.x + other[k].x, bins.y + other[k].y, bins.z + other[k].z,
+                              bins.w + other[k].w);
     }
     uint32_t total;
     uint32_t before = sac__block_scan(bins.x + bins.y + bins.z + bins.w, shared.warp_sums, &total);
