@@ -36,6 +36,11 @@ template <class Kernel> cudaError_t sac__launch_allow(Kernel *kernel, const sac_
         status = cudaFuncSetAttribute(reinterpret_cast<const void *>(kernel),
                                       cudaFuncAttributeMaxDynamicSharedMemorySize,
                                       static_cast<int>(launch.shared));
+    // As much of it as there is: else several blocks may not find room side by side.
+    if (status == cudaSuccess && launch.shared > 48 * 1024)
+        status = cudaFuncSetAttribute(reinterpret_cast<const void *>(kernel),
+                                      cudaFuncAttributePreferredSharedMemoryCarveout,
+                                      cudaSharedmemCarveoutMaxShared);
     if (status == cudaSuccess && launch.cluster > 8)
         status = cudaFuncSetAttribute(reinterpret_cast<const void *>(kernel),
                                       cudaFuncAttributeNonPortableClusterSizeAllowed, 1);
