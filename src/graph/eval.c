@@ -99,6 +99,14 @@ static int64_t binary_whole(enum sac__op op, int64_t a, int64_t b)
         return b == 0 || b == -1 ? (int64_t)(b ? 0 - (uint64_t)a : 0) : a / b;
     case SAC__OP_EQUAL:
         return a == b;
+    case SAC__OP_LESS:
+        return a < b;
+    case SAC__OP_MOD: // the sign of the divisor
+        return b == 0 || b == -1 ? 0 : a % b + (a % b && (a % b < 0) != (b < 0) ? b : 0);
+    case SAC__OP_AND:
+        return a && b;
+    case SAC__OP_XOR:
+        return !a != !b;
     default:
         return (int64_t)fmax(fmin(pow((double)a, (double)b), 9e18), -9e18);
     }
@@ -139,8 +147,8 @@ int sac__eval_binary(struct sac_graph *graph, int node)
     repeat_steps(a, y->ndim, steps[0]);
     repeat_steps(b, y->ndim, steps[1]);
     for (int64_t k = 0, count = sac__tensor_count(y); k < count; k++) {
-        if (op == SAC__OP_EQUAL && a->f)
-            y->i[k] = a->f[at[0]] == b->f[at[1]];
+        if (y->i && a->f)
+            y->i[k] = op == SAC__OP_EQUAL ? a->f[at[0]] == b->f[at[1]] : a->f[at[0]] < b->f[at[1]];
         else if (a->i)
             y->i[k] = binary_whole(op, a->i[at[0]], b->i ? b->i[at[1]] : (int64_t)b->f[at[1]]);
         else

@@ -39,6 +39,11 @@ int sac__node_infer(struct sac_graph *graph, int node)
     return table[graph->nodes[node].op].infer(graph, node);
 }
 
+int sac__node_evaluable(const struct sac_graph *graph, int node)
+{
+    return table[graph->nodes[node].op].eval != sac__eval_never;
+}
+
 int sac__node_eval(struct sac_graph *graph, int node)
 {
     const struct sac_gnode *n = &graph->nodes[node];

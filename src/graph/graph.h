@@ -20,6 +20,10 @@ enum { SAC__RANK = 8, SAC__NONE = -1 };
     X(DIV, "Div", infer_binary, eval_binary)                                                       \
     X(POW, "Pow", infer_binary, eval_binary)                                                       \
     X(EQUAL, "Equal", infer_binary, eval_binary)                                                   \
+    X(LESS, "Less", infer_binary, eval_binary)                                                     \
+    X(MOD, "Mod", infer_binary, eval_binary)                                                       \
+    X(AND, "And", infer_binary, eval_binary)                                                       \
+    X(XOR, "Xor", infer_binary, eval_binary)                                                       \
     X(SIGMOID, "Sigmoid", infer_same, eval_unary)                                                  \
     X(RELU, "Relu", infer_same, eval_unary)                                                        \
     X(LEAKY, "LeakyRelu", infer_same, eval_unary)                                                  \
@@ -45,6 +49,10 @@ enum { SAC__RANK = 8, SAC__NONE = -1 };
     X(SQUEEZE, "Squeeze", infer_squeeze, eval_copy)                                                \
     X(UNSQUEEZE, "Unsqueeze", infer_unsqueeze, eval_copy)                                          \
     X(SOFTMAX, "Softmax", infer_softmax, eval_softmax)                                             \
+    X(REDUCE_MAX, "ReduceMax", infer_reduce, eval_reduce)                                          \
+    X(TOPK, "TopK", infer_topk, eval_topk)                                                         \
+    X(PICK, "GatherElements", infer_pick, eval_pick)                                               \
+    X(TILE, "Tile", infer_tile, eval_tile)                                                         \
     X(CONV, "Conv", infer_conv, eval_conv)                                                         \
     X(POOL, "MaxPool", infer_pool, eval_never)                                                     \
     X(AVERAGE, "AveragePool", infer_pool, eval_never)                                              \
@@ -175,6 +183,9 @@ int sac__graph_fold(struct sac_graph *graph);
 /// One node: shapes of its outputs; values of its outputs (its inputs have values).
 int sac__node_infer(struct sac_graph *graph, int node);
 int sac__node_eval(struct sac_graph *graph, int node);
+
+/// Whether sac__node_eval knows the node's operator.
+int sac__node_evaluable(const struct sac_graph *graph, int node);
 
 /// Attributes of an ONNX node; `ints` returns their number, or -1 when absent.
 int64_t sac__attr_int(const struct sac_gnode *node, const char *name, int64_t absent);

@@ -159,6 +159,23 @@ static int try_families(struct search *s, int output, struct sac_head_plan *head
     return 0;
 }
 
+int sac__head_raw(struct sac_graph *graph, int raw_out[2 * SAC__LEVELS], int *count_out,
+                  char **tail_out)
+{
+    struct search s = {.graph = graph,
+                       .tail = sac__graph_alloc(graph, (size_t)graph->node_count + 1, 1)};
+    *count_out = 0;
+    if (!s.tail) return sac__fail(SAC_ENOMEM, "out of memory for the tail");
+    if (!find_raw(&s, graph->outputs[0])) return 0;
+    for (int n = 0; n < graph->node_count; n++)
+        if (s.tail[n] && !graph->nodes[n].dead && !sac__node_evaluable(graph, n)) return 0;
+    sort_raw(&s);
+    memcpy(raw_out, s.raw, sizeof s.raw);
+    *count_out = s.raw_count;
+    *tail_out = s.tail;
+    return 0;
+}
+
 int sac__head_find(struct sac_graph *graph, struct sac_head_plan *head, sac__raw_maps raw,
                    int *found_out)
 {

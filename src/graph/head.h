@@ -12,7 +12,8 @@ enum {
 
 enum sac_tail_family {
     SAC__HEAD_V5, ///< v5, v7: rows (R,5+nc), anchors; one raw map a level
-    SAC__HEAD_V8 ///< v8, v9, 11: (4+nc,A), distances, each the mean of `bins`; two raw maps a level
+    SAC__HEAD_V8, ///< v8, v9, 11: (4+nc,A), distances, each the mean of `bins`; two raw maps a level
+    SAC__HEAD_OTHER ///< any other: raw maps 2k and 2k+1 in level k, tail.h runs the rest
 };
 
 /// Channels of a buffer of the CUDA engine; it alone sets and reads these.
@@ -58,6 +59,12 @@ typedef int sac__raw_maps[2 * SAC__LEVELS][2];
 /// Errors: SAC_ENOMEM, SAC_EUNSUPPORTED, SAC_ELIMIT.
 int sac__head_find(struct sac_graph *graph, struct sac_head_plan *head, sac__raw_maps raw,
                    int *found_out);
+
+/// The last convolutions before the first output (tensors, finest level first) and the nodes behind
+/// them, by node, owned by the graph. *count_out is zero where there are none such, or where
+/// sac__node_eval does not know all of those nodes. Errors: SAC_ENOMEM.
+int sac__head_raw(struct sac_graph *graph, int raw_out[2 * SAC__LEVELS], int *count_out,
+                  char **tail_out);
 
 /// Runs the tail's nodes (marked) on values of the raw maps; keeps only `output`'s values.
 int sac__tail_eval(struct sac_graph *graph, const char *tail, int output);

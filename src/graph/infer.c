@@ -73,13 +73,16 @@ int sac__infer_binary(struct sac_graph *graph, int node)
     const struct sac_gtensor *a = sac__input(graph, node, 0), *b = sac__input(graph, node, 1);
     int64_t shape[SAC__RANK];
     if (!b) return sac__node_fail(graph, node, SAC_EMODEL, "one input only");
-    int equal = graph->nodes[node].op == SAC__OP_EQUAL;
+    int truth = graph->nodes[node].op == SAC__OP_EQUAL || graph->nodes[node].op == SAC__OP_LESS;
+    enum sac__op op = graph->nodes[node].op;
+    if (a->real && (op == SAC__OP_MOD || op == SAC__OP_AND || op == SAC__OP_XOR))
+        return sac__node_refuse(graph, node, "only whole numbers are supported");
     // Pow may have an integer exponent; all others take both inputs of one type.
     if (a->real != b->real && !(a->real && graph->nodes[node].op == SAC__OP_POW))
         return sac__node_fail(graph, node, SAC_EMODEL, "inputs of different types");
     int error = broadcast(graph, node, a->shape, a->ndim, b->shape, b->ndim, shape);
     return error ? error
-                 : give(graph, node, 0, equal ? 0 : a->real, a->ndim > b->ndim ? a->ndim : b->ndim,
+                 : give(graph, node, 0, truth ? 0 : a->real, a->ndim > b->ndim ? a->ndim : b->ndim,
                         shape);
 }
 

@@ -114,9 +114,10 @@ int sac__tail_eval(struct sac_graph *graph, const char *tail, int output)
         error = sac__node_eval(graph, n);
         drop_read(graph, tail, n, output);
     }
-    for (int n = 0; error && n < graph->node_count; n++)
+    for (int n = 0; n < graph->node_count; n++) // also what nobody reads
         for (int o = 0; tail[n] && o < graph->nodes[n].output_count; o++)
-            sac__tensor_drop(graph, graph->nodes[n].outputs[o]);
+            if (error || graph->nodes[n].outputs[o] != output)
+                sac__tensor_drop(graph, graph->nodes[n].outputs[o]);
     return error;
 }
 

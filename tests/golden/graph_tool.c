@@ -56,11 +56,19 @@ static int write_raw(const struct sac_plan *plan, const struct sac_view *view, v
     return failed;
 }
 
+static size_t rows_count(const struct sac_plan *plan)
+{
+    size_t count = 1;
+    for (int k = 0; k < plan->output_ndim; k++)
+        count *= (size_t)plan->output_shape[k];
+    return count;
+}
+
 static int write_all(const struct sac_plan *plan, void *arena, const char *folder,
                      const float *rows)
 {
     const struct sac_head_plan *head = &plan->head;
-    size_t count = (size_t)(plan->input_shape[0] * head->rows * head->columns);
+    size_t count = rows_count(plan);
     int failed = file_write(folder, "rows.f32", rows, count), number = 0;
     for (int k = 0; k < head->level_count; k++) {
         failed |= write_raw(plan, &head->levels[k].raw, arena, folder, number++);
@@ -78,7 +86,7 @@ static int run(const struct sac_plan *plan, const char *folder)
     const int64_t *in = plan->input_shape;
     float *picture = file_read(path, &size);
     void *arena = malloc(plan->arena_bytes);
-    float *rows = malloc((size_t)(in[0] * plan->head.rows * plan->head.columns) * sizeof *rows);
+    float *rows = malloc(rows_count(plan) * sizeof *rows);
     int failed = !picture || !arena || !rows ||
                  size != (size_t)(in[0] * in[1] * in[2] * in[3]) * sizeof *picture;
     if (!failed) memset(arena, 0xff, plan->arena_bytes); // NaN wherever a layer forgot to write

@@ -62,8 +62,9 @@ def runtime(path, names, picture):
     return session.run([first, *names], {model.graph.input[0].name: picture})
 
 
-def check(path, shape, folder, most=MOST_ERROR):
+def check(path, shape, folder, most=MOST_ERROR, white=1):
     picture = np.random.default_rng(list(shape)).random((shape[0], 3, *shape[1:]), np.float32)
+    picture *= np.float32(white)
     picture.tofile(folder / "input.f32")
     done = tool("run", path, *shape, folder)
     assert done.returncode == 0, done.stderr
@@ -356,9 +357,25 @@ def wrong_stride(net, levels):
     return heads.v8(net, levels, [8, 24], 3)
 
 
-def test_a_tail_that_differs_is_refused(tmp_path):
-    done = tool("plan", save_net(plain_upsample, wrong_stride, tmp_path), 1, 64, 64)
-    assert done.returncode == 1 and "--device cpu" in done.stderr and "output0" in done.stderr
+def test_a_tail_that_differs_is_run_as_it_is(tmp_path):
+    path = save_net(plain_upsample, wrong_stride, tmp_path)
+    assert "head other, on the processor" in tool("plan", path, 1, 64, 64).stdout
+    check(path, (1, 64, 64), tmp_path)
+
+
+@pytest.mark.parametrize("arch,white", [("v6n", 1), ("v10n-e2e", 1), ("26n-e2e", 1), ("yolox-nano", 255),
+                                        ("yolox-nano-decoded", 255)])
+def test_other_families(arch, white, tmp_path):
+    """Heads that no kernel knows: the trunk as ever, the tail in plain C."""
+    path = model_path(Spec(arch, (128, 128), 5))
+    assert "head other" in tool("plan", path, 1, 128, 128).stdout
+    check(path, (1, 128, 128), tmp_path, white=white)
+
+
+def test_tails_that_cannot_run_are_refused(tmp_path):
+    """NonMaxSuppression in the file."""
+    done = tool("plan", model_path(Spec("v8n-nms", (128, 128), 5)), 1, 128, 128)
+    assert done.returncode == 1 and "has no operator" in done.stderr and "--device cpu" in done.stderr
 
 
 def tanh(net, x):

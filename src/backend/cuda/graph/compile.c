@@ -51,7 +51,9 @@ static int find_head(struct sac_graph *graph, struct sac_plan *plan, const struc
     struct sac_graph *single = open_single(source, graph->tensors[graph->input].shape[0]);
     int error = sac__pass_head(graph, single, &plan->head);
     sac__graph_close(&single);
-    return error;
+    if (error || plan->head.level_count) return error;
+    error = sac__tail_open(&plan->tail, source->onnx, source->size, source->shape);
+    return error ? error : sac__pass_tail(graph, plan->tail, &plan->head);
 }
 
 static int build(struct sac_graph *graph, struct sac_plan *plan, const struct source *source)
@@ -62,7 +64,11 @@ static int build(struct sac_graph *graph, struct sac_plan *plan, const struct so
     plan->output_type = graph->output_type;
     plan->output_count = graph->output_count;
     int error = sac__graph_fold(graph);
-    if (!error) error = find_head(graph, plan, source);
+    if (error) return error;
+    const struct sac_gtensor *output = &graph->tensors[graph->outputs[0]];
+    plan->output_ndim = output->ndim;
+    memcpy(plan->output_shape, output->shape, sizeof plan->output_shape);
+    error = find_head(graph, plan, source);
     if (error) return error;
     memcpy(plan->input_shape, graph->tensors[picture].shape, sizeof plan->input_shape);
     plan->network_flop = total_flop(graph);
@@ -105,6 +111,7 @@ void sac__plan_close(struct sac_plan **plan)
         free(p->buffers[k].name);
     free(p->layers);
     free(p->buffers);
+    sac__tail_close(&p->tail);
     free(p->weights);
     free(p);
     *plan = NULL;

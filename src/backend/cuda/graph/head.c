@@ -23,7 +23,8 @@ static int unknown(const struct sac_graph *graph, int output)
     const struct sac_gtensor *t = &graph->tensors[output];
     return sac__fail(SAC_EUNSUPPORTED,
                      "output %s of rank %d (%lld,%lld,%lld) is no head that the CUDA engine knows "
-                     "(YOLOv5, v7, v8, v9, 11); the OpenVINO engine runs it: --device cpu",
+                     "(YOLOv5, v7, v8 to v10, 11, 12, 26), nor one that it can compute; the "
+                     "OpenVINO engine runs it: --device cpu",
                      t->name, t->ndim, t->ndim > 0 ? (long long)t->shape[0] : 0,
                      t->ndim > 1 ? (long long)t->shape[1] : 0,
                      t->ndim > 2 ? (long long)t->shape[2] : 0);
@@ -54,9 +55,28 @@ static int find_single(struct sac_graph *single, const struct sac_graph *graph,
 int sac__pass_head(struct sac_graph *graph, struct sac_graph *single, struct sac_head_plan *head)
 {
     sac__raw_maps raw;
-    int found = 0, output = graph->outputs[0], error = 0;
+    int found = 0, error = 0;
     if (single) error = find_single(single, graph, head, raw, &found);
     if (!error && !found) error = sac__head_find(graph, head, raw, &found);
     if (error) return error;
-    return found ? cut(graph, head, raw) : unknown(graph, output);
+    if (found) return cut(graph, head, raw);
+    head->level_count = 0;
+    return 0;
+}
+
+int sac__pass_tail(struct sac_graph *graph, const struct sac_tail *tail, struct sac_head_plan *head)
+{
+    sac__raw_maps raw;
+    const int *inputs = NULL;
+    int count = tail ? sac__tail_inputs(tail, &inputs) : 0;
+    if (!tail) return unknown(graph, graph->outputs[0]);
+    *head = (struct sac_head_plan){.family = SAC__HEAD_OTHER, .level_count = (count + 1) / 2};
+    for (int k = 0; k < 2 * head->level_count; k++) {
+        raw[k / 2][k % 2] = k < count ? inputs[k] : SAC__NONE;
+        if (k >= count) continue;
+        const struct sac_gtensor *t = &graph->tensors[inputs[k]];
+        if (inputs[k] >= graph->tensor_count || t->ndim != 4)
+            return unknown(graph, graph->outputs[0]);
+    }
+    return cut(graph, head, raw);
 }

@@ -270,7 +270,7 @@ static void set_head_views(struct lowering *l)
     for (int k = 0; k < head->level_count; k++) {
         head->levels[k].raw = view_of(l, l->graph->outputs[next++]);
         head->levels[k].scores = (struct sac_view){SAC__NONE, 0, 0};
-        if (head->family == SAC__HEAD_V8)
+        if (head->family != SAC__HEAD_V5 && next < l->graph->output_count)
             head->levels[k].scores = view_of(l, l->graph->outputs[next++]);
     }
 }

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "graph/head.h"
+#include "graph/tail.h"
 
 enum {
     SAC__PARTS = 4,   ///< most output views of a convolution
@@ -77,6 +78,9 @@ struct sac_plan {
     struct sac_view input;
     int folded;
     struct sac_head_plan head;
+    struct sac_tail *tail; ///< SAC__HEAD_OTHER: makes the output of the raw maps, on the processor
+    int output_ndim;       ///< of the file's first output
+    int64_t output_shape[SAC__RANK];
     /// Convolutions: (K,R,S,C) with K and C (a group) rounded up to 8, then K biases; depthwise:
     /// (R,S,C) with C rounded up. Padding is zero.
     float *weights;
@@ -115,8 +119,7 @@ void sac__reference_depthwise(const struct sac_plan *plan, const struct sac_laye
 float sac__activate(enum sac__act act, float alpha, float x);
 
 /// Runs the plan on a picture batch (N,3,H,W) in plain C; `arena` has arena_bytes, element_size
-/// is 4. rows (may be NULL): N times rows·columns, in the order of the output that the head
-/// replaces.
+/// is 4. rows (may be NULL): the file's first output, as output_shape has it.
 int sac__plan_run(const struct sac_plan *plan, const float *picture, void *arena, float *rows);
 
 /// First element of a view in an arena of floats.
@@ -127,8 +130,11 @@ static inline float *sac__view_data(const struct sac_plan *plan, const struct sa
 }
 
 // Passes, in the order in which sac__plan_open runs them.
-/// `single`: the same network for one picture, folded, or NULL.
+/// A known tail becomes the head; level_count is zero where it is none. `single`: the same network for
+/// one picture, folded, or NULL. sac__pass_tail cuts off any other, of which `tail` was made.
 int sac__pass_head(struct sac_graph *graph, struct sac_graph *single, struct sac_head_plan *head);
+int sac__pass_tail(struct sac_graph *graph, const struct sac_tail *tail,
+                   struct sac_head_plan *head);
 int sac__pass_rewrite(struct sac_graph *graph);
 int sac__pass_fuse(struct sac_graph *graph);
 int sac__pass_attention(struct sac_graph *graph);

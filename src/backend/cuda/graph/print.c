@@ -53,8 +53,12 @@ static void print_layer(const struct sac_plan *plan, int index, FILE *file)
 
 static void print_head(const struct sac_head_plan *head, const struct sac_plan *plan, FILE *file)
 {
-    fprintf(file, "head %s  %lld classes, %lld boxes\n", head->family == SAC__HEAD_V5 ? "v5" : "v8",
-            (long long)head->classes, (long long)head->rows);
+    if (head->family == SAC__HEAD_OTHER)
+        fprintf(file, "head other, on the processor\n");
+    else
+        fprintf(file, "head %s  %lld classes, %lld boxes\n",
+                head->family == SAC__HEAD_V5 ? "v5" : "v8", (long long)head->classes,
+                (long long)head->rows);
     for (int k = 0; k < head->level_count; k++) {
         const struct sac_head_level *level = &head->levels[k];
         fprintf(file, "  stride %g  ", level->stride);

@@ -195,6 +195,25 @@ static struct sac_raw raw_of(const struct run *run, const struct sac_view *view,
     return (struct sac_raw){at(run, view, n * b->height * b->width), b->pitch, 1};
 }
 
+static struct sac_tail_map tail_map(const struct run *run, const struct sac_view *view)
+{
+    const struct sac_buffer *b = &run->plan->buffers[view->buffer];
+    return (struct sac_tail_map){sac__view_data(run->plan, view, run->arena), 0,
+                                 b->height * b->width * b->pitch, b->pitch, 1};
+}
+
+static int run_tail(const struct run *run, float *output)
+{
+    const struct sac_head_plan *head = &run->plan->head;
+    struct sac_tail_map maps[2 * SAC__LEVELS];
+    for (int k = 0; k < head->level_count; k++) {
+        maps[2 * k] = tail_map(run, &head->levels[k].raw);
+        if (head->levels[k].scores.buffer >= 0)
+            maps[2 * k + 1] = tail_map(run, &head->levels[k].scores);
+    }
+    return sac__tail_run(run->plan->tail, maps, output);
+}
+
 static void write_rows(const struct run *run, float *rows)
 {
     const struct sac_head_plan *head = &run->plan->head;
@@ -218,6 +237,7 @@ int sac__plan_run(const struct sac_plan *plan, const float *picture, void *arena
         int error = run_layer(&run, &plan->layers[k]);
         if (error) return error;
     }
+    if (rows && plan->tail) return run_tail(&run, rows);
     if (rows) write_rows(&run, rows);
     return 0;
 }
