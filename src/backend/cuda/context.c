@@ -6,6 +6,7 @@
 
 #include "arena.h"
 #include "backend/gpu/steps.h"
+#include "tail.h"
 
 struct binding {
     sac_tensor tensor; ///< as bound, its memory looked up; data NULL: not bound
@@ -21,6 +22,7 @@ struct context {
     int late; ///< nonzero: the output is still to be copied to ordinary memory, in the wait
     struct binding bindings[SAC__CUDA_BINDINGS];
     struct sac_gpu_steps steps;
+    struct cuda_tail *tail; ///< NULL: kernels make the output
 };
 
 // --- open and close
@@ -49,6 +51,8 @@ static int open_parts(struct context *context)
     if (!error)
         error = SAC__CUDA(cudaEventCreateWithFlags, &context->done, cudaEventDisableTiming | wait);
     if (!error) error = sac__cuda_arena(&context->arena, context->engine, context->own);
+    if (!error && context->engine->plan->tail)
+        error = sac__cuda_tail_open(&context->tail, context->engine);
     context->stream = context->own;
     return error ? error : capture_network(context);
 }
@@ -79,6 +83,7 @@ void sac__cuda_context_close(void *run)
         if (context->done) cudaEventSynchronize(context->done);
         if (context->network) cudaGraphExecDestroy(context->network);
         sac__gpu_steps_close(&context->steps);
+        sac__cuda_tail_close(&context->tail);
         for (int i = 0; i < SAC__CUDA_BINDINGS; i++) cudaFree(context->bindings[i].own);
         cudaFree(context->arena);
         if (context->done) cudaEventDestroy(context->done);
@@ -201,14 +206,23 @@ static int copy_output(const struct context *context)
                           "cudaMemcpyAsync of the output", bytes);
 }
 
+// The file's output on the device, from the raw maps.
+static int make_output(struct context *context)
+{
+    const struct cuda_engine *engine = context->engine;
+    void *output = device_data(&context->bindings[1]);
+    if (context->tail)
+        return sac__cuda_tail_enqueue(context->tail, context->arena, output, context->stream);
+    const struct sac__maps maps = sac__cuda_maps(engine, context->arena);
+    return sac__rows_cuda(output, engine->bindings[1].dtype, &maps,
+                          (int)engine->plan->input_shape[0], context->stream, 0);
+}
+
 // A copy to ordinary memory would keep the caller waiting here: that one is left to the wait.
 static int receive_output(struct context *context)
 {
     const struct binding *binding = &context->bindings[1];
-    const struct cuda_engine *engine = context->engine;
-    const struct sac__maps maps = sac__cuda_maps(engine, context->arena);
-    int error = sac__rows_cuda(device_data(binding), engine->bindings[1].dtype, &maps,
-                               (int)engine->plan->input_shape[0], context->stream, 0);
+    int error = make_output(context);
     context->late = binding->tensor.data && binding->tensor.memory == SAC_HOST;
     if (error || context->late || !binding->tensor.data || on_device(&binding->tensor))
         return error;
@@ -245,6 +259,7 @@ int sac__cuda_wait(void *run)
         context->late = 0;
     }
     if (!error) error = SAC__CUDA(cudaEventSynchronize, context->done);
+    if (!error && context->tail) error = sac__cuda_tail_result(context->tail);
     sac__gpu_leave();
     return error;
 }

@@ -26,9 +26,6 @@ struct cuda_engine {
     char where[256];
 };
 
-/// The raw output as the file has it: V5 (N,rows,columns), V8 (N,columns,rows).
-void sac__cuda_output_shape(const struct sac_plan *plan, int64_t shape_out[3]);
-
 /// Fills engine->layers. Errors: SAC_ENOMEM.
 int sac__cuda_describe(struct cuda_engine *engine);
 

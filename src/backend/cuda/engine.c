@@ -81,15 +81,6 @@ static int make_program(struct cuda_engine *engine, const struct sac_source *sou
     return sac__program_open(&engine->program, engine->plan, &program);
 }
 
-void sac__cuda_output_shape(const struct sac_plan *plan, int64_t shape_out[3])
-{
-    const struct sac_head_plan *head = &plan->head;
-    const int rows_first = head->family == SAC__HEAD_V5;
-    shape_out[0] = plan->input_shape[0];
-    shape_out[1] = rows_first ? head->rows : head->columns;
-    shape_out[2] = rows_first ? head->columns : head->rows;
-}
-
 static int set_type(sac_binding *binding, int onnx_type)
 {
     binding->dtype = onnx_type == ONNX_FLOAT16 ? SAC_F16 : SAC_F32;
@@ -115,21 +106,27 @@ static int set_binding(struct cuda_engine *engine, int index, const struct sac_s
     return error;
 }
 
+static void note(const sac_engine_options *options, const char *line)
+{
+    if (options->log) options->log(options->log_user, line);
+}
+
 // The first output is the one that the plan's head stands for; others of the file are not computed.
 static int set_bindings(struct cuda_engine *engine, const struct sac_source *source,
                         const sac_engine_options *options)
 {
     const struct sac_plan *plan = engine->plan;
-    int64_t rows[3];
     char line[128];
     int error = set_binding(engine, 0, source, 4, plan->input_shape, plan->input_type);
-    sac__cuda_output_shape(plan, rows);
     const int type = plan->output_type ? plan->output_type : plan->input_type;
-    if (!error) error = set_binding(engine, 1, source, 3, rows, type);
-    if (error || plan->output_count == 1 || !options->log) return error;
+    if (!error)
+        error = set_binding(engine, 1, source, plan->output_ndim, plan->output_shape, type);
+    if (!error && plan->tail)
+        note(options, "cuda: no kernel knows the decode tail of this network: the processor runs it");
+    if (error || plan->output_count == 1) return error;
     snprintf(line, sizeof line, "cuda: the first of %d outputs is computed, '%.60s'",
              plan->output_count, engine->bindings[1].name);
-    options->log(options->log_user, line);
+    note(options, line);
     return 0;
 }
 
