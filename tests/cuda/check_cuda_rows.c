@@ -230,6 +230,9 @@ int main(int count, char **arguments)
     const struct shape crowd = {SAC_HEAD_V5, 40000, 3, 1280, 0.95f, 0}; // more than 30000
     boxes += check_case(workspace, &crowd);
     check_all_hard(workspace);
+    CHECK(!sac__boxes_workspace(1, 1 << 24, 1000, 0), "keys have 32 bits for row and class");
+    CHECK(sac__boxes_workspace(2, 102000, 80, 1) > sac__boxes_workspace(2, 102000, 80, 0),
+          "labels need room");
     CHECK(boxes > 0, "no case has boxes");
     sac__workspace_close(&workspace);
     return 0;

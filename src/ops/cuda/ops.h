@@ -79,7 +79,7 @@ enum sac__input_layout {
 };
 
 struct sac__input {
-    void *data; ///< on the device, 16-byte aligned
+    void *data; ///< on the device; NHWC and FOLDED: 16-byte aligned
     enum sac__input_layout layout;
     sac_dtype dtype;
     int32_t n, height, width; ///< FOLDED: height and width even

@@ -53,9 +53,10 @@ SAC__DEVICE void sac__store_planes(const sac__input &input, int n, int y, int x,
 {
     const size_t plane = (size_t)input.height * input.width;
     T *to = (T *)input.data + 3 * n * plane + (size_t)y * input.width + x;
+    const bool whole = input.width % 4 == 0 && (uintptr_t)input.data % (4 * sizeof(T)) == 0;
 #pragma unroll
     for (int c = 0; c < 3; c++, to += plane) {
-        if (input.width % 4 == 0) {
+        if (whole) {
             *(sac__four<T> *)to = {values[0][c], values[1][c], values[2][c], values[3][c]};
             continue;
         }
