@@ -35,19 +35,6 @@ int sac__cuda_open(void **state_out, struct sac_engine_facts *facts_out,
 void sac__cuda_close(void *state);
 int sac__cuda_layers(void *state, const struct sac_layer_facts **layers_out, size_t *count_out);
 int sac__cuda_context_open(void **run_out, void *state);
-void sac__cuda_context_close(void *run);
-int sac__cuda_bind(void *run, size_t index, const sac_tensor *tensor);
-int sac__cuda_enqueue(void *run);
-int sac__cuda_wait(void *run);
-int sac__cuda_done(void *run);
-int sac__cuda_tensor(void *run, size_t index, sac_tensor *tensor_out);
-int sac__cuda_context_stream(void *run, void *stream);
-int sac__cuda_copy(void *run, const sac_tensor *dst, const sac_tensor *src);
-int sac__cuda_letterbox(void *run, const sac_tensor *input, int64_t index, const sac_image *image,
-                        const sac_letterbox *letterbox, const sac_pixels *pixels);
-int sac__cuda_boxes(void *run, const sac_tensor *output, int64_t index, const sac_head *head,
-                    const sac_letterbox *letterbox, const sac_nms *nms,
-                    struct sac_frame_found *found_out);
 int sac__cuda_frame_open(void **frame_out, void *state, const struct sac_frame_settings *settings);
 
 #endif

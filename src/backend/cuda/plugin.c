@@ -3,6 +3,7 @@
 #include "cuda.h"
 
 #include "backend/gpu/frame.h"
+#include "backend/gpu/run.h"
 
 static size_t devices(sac_device *devices_out, size_t capacity)
 {
@@ -37,11 +38,11 @@ static const struct sac_backend backend = {
     .open = sac__cuda_open,
     .close = sac__cuda_close,
     .context_open = sac__cuda_context_open,
-    .context_close = sac__cuda_context_close,
-    .bind = sac__cuda_bind,
-    .enqueue = sac__cuda_enqueue,
-    .wait = sac__cuda_wait,
-    .tensor = sac__cuda_tensor,
+    .context_close = sac__run_close,
+    .bind = sac__run_bind,
+    .enqueue = sac__run_enqueue,
+    .wait = sac__run_wait,
+    .tensor = sac__run_tensor,
     .layers = sac__cuda_layers,
     .frame_open = sac__cuda_frame_open,
     .frame_close = sac__frame_close,
@@ -53,11 +54,11 @@ static const struct sac_backend backend = {
     .stream_open = stream_open,
     .stream_close = stream_close,
     .stream_wait = stream_wait,
-    .context_stream = sac__cuda_context_stream,
-    .context_done = sac__cuda_done,
-    .copy = sac__cuda_copy,
-    .letterbox = sac__cuda_letterbox,
-    .boxes = sac__cuda_boxes,
+    .context_stream = sac__run_stream,
+    .context_done = sac__run_done,
+    .copy = sac__run_copy,
+    .letterbox = sac__run_letterbox,
+    .boxes = sac__run_boxes,
 };
 
 // The name carries the version of this handshake; the ABI inside covers the structures.

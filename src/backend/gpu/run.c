@@ -298,6 +298,7 @@ int sac__run_wait(void *state)
     if (error) return error;
     error = receive_late(run);
     if (!error) error = SAC__CUDA(cudaEventSynchronize, run->done);
+    if (!error && run->runner.result) error = run->runner.result(run->runner.state);
     sac__gpu_leave();
     return error;
 }

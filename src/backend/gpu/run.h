@@ -11,6 +11,7 @@ struct sac_gpu_runner {
     void *state;
     /// Enqueues from inputs to outputs. addresses: device memory a binding, in their order.
     int (*enqueue)(void *state, void *const *addresses, cudaStream_t stream);
+    int (*result)(void *state); ///< of a run that is done, where that may yet fail; else NULL
     void (*close)(void *state);
     // For networks with open extents, else NULL: an input's shape from now on, and the shape that
     // an output will have.
