@@ -26,6 +26,9 @@ struct cuda_engine {
     char where[256];
 };
 
+/// As sac_program_options.tune_seconds: 0 for the default, negative: nothing is to be timed.
+double sac__cuda_tune_seconds(void);
+
 /// Fills engine->layers. Errors: SAC_ENOMEM.
 int sac__cuda_describe(struct cuda_engine *engine);
 

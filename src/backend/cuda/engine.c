@@ -56,8 +56,8 @@ static int make_plan(struct cuda_engine *engine, const struct sac_source *source
     return error;
 }
 
-// Seconds for tuning a network that the plan cache does not know: $SACCADE_TUNE_SECONDS, 0 for none.
-static double tune_seconds(void)
+// $SACCADE_TUNE_SECONDS, for a network that the plan cache does not know; 0: nothing is ever timed.
+double sac__cuda_tune_seconds(void)
 {
     const char *text = getenv("SACCADE_TUNE_SECONDS");
     if (!text || !*text) return 0; // the program's own default
@@ -74,7 +74,7 @@ static int make_program(struct cuda_engine *engine, const struct sac_source *sou
         .version = SAC_VERSION,
         .cache_dir = options->cache_dir,
         .cache_limit = options->cache_limit,
-        .tune_seconds = tune_seconds(),
+        .tune_seconds = sac__cuda_tune_seconds(),
         .log = options->log,
         .log_user = options->log_user,
     };

@@ -86,11 +86,12 @@ static int measure(struct cuda_engine *engine)
 int sac__cuda_layers(void *state, const struct sac_layer_facts **layers_out, size_t *count_out)
 {
     struct cuda_engine *engine = state;
+    *layers_out = engine->layers;
+    *count_out = (size_t)engine->plan->layer_count;
+    if (sac__cuda_tune_seconds() < 0) return 0;
     int error = sac__gpu_enter(engine->device);
     if (error) return error;
     error = measure(engine);
     sac__gpu_leave();
-    *layers_out = engine->layers;
-    *count_out = (size_t)engine->plan->layer_count;
     return error;
 }
