@@ -2,11 +2,15 @@
 """The command line on the emulated CUDA backend beside the processor's: the same boxes, the choice
 between the two, and what is said where something is missing. (test_gpu.py: the verbs themselves.)"""
 import os
+import pathlib
+import subprocess
+import sys
 
 import pytest
 
 from conftest import BUILD, Spec, boxes, detect, model_path, picture, run
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 PLUGIN = BUILD / "lib" / "emulated" / "libsaccade-cuda.so"
 pytestmark = pytest.mark.skipif(not PLUGIN.exists(), reason="the CUDA backend is not emulated")
 FAMILIES = ("v5n", "v8n", "11n")
@@ -65,8 +69,9 @@ def test_auto_takes_the_gpu_where_there_is_one(both, pictures):
         assert f'"{backend}"' in result.out.decode(), gpu
 
 
-def test_auto_takes_the_processor_for_what_the_gpu_does_not_run(both, pictures):
-    path = model_path(Spec("yolox-nano", (64, 64), 3))
+def test_auto_takes_the_processor_for_what_the_gpu_does_not_run(both, pictures, tmp_path):
+    subprocess.run([sys.executable, ROOT / "tests" / "cuda" / "models.py", tmp_path], check=True)
+    path = tmp_path / "tiny-unknown.onnx"
     result = detect(path, pictures[0], "--json", "-", env=both)
     assert result.code == 0 and "device auto: cpu, since" in result.err, result.err
     result = detect(path, pictures[0], "--device", "cuda", "--json", "-", env=both)
