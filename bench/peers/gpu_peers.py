@@ -209,6 +209,7 @@ def measure(case, frames, args):
                 found = frames_to_boxes(make(engine), frames, shape[0], args.time)
                 result["ways"][way] = {"engine": name, **found}
         del engine
+        torch._dynamo.reset()  # what it compiled goes, too
     if args.device == "cuda":
         result["onnxruntime"] = onnxruntime_alone(case["model"], args.time)
     return result

@@ -196,7 +196,7 @@ class CuPyWay(Way):
     def __init__(self, engine):
         import cupy
         self.cupy, self.engine = cupy, engine
-        self.kernel = cupy.RawKernel(KERNEL, "letterbox", options=("--std=c++17",))
+        self.kernel = cupy.RawKernel(KERNEL, "letterbox")
         self.frames = {}
 
     def upload(self, index, frame):

@@ -77,6 +77,7 @@ static int run_open(struct gpu_run *run, int time_stages)
     how.time_stages = time_stages;
     how.contexts = GPU_JOBS;
     how.feed = run->row->feed;
+    how.read_pinned = run->row->read_pinned;
     how.batch = run->row->batch;
     sac_detector_close(&run->detector);
     return sac_detector_open(&run->detector, run->plan->model, &how) ? fail_library() : 0;
@@ -283,14 +284,20 @@ static int next_batch(const char **at)
     return (int)batch;
 }
 
+// Staged, resident, and resident without the copy.
 static int add_rows(struct gpu_result *result, const struct gpu_plan *plan, int batch)
 {
+    static const struct gpu_row ways[] = {{.feed = SAC_FEED_STAGED},
+                                          {.feed = SAC_FEED_RESIDENT},
+                                          {.feed = SAC_FEED_RESIDENT, .read_pinned = 1}};
     const int wanted = plan->options->feed;
     const int can = sac_detector_feed(plan->detector) == SAC_FEED_RESIDENT;
-    for (int feed = SAC_FEED_STAGED; feed <= SAC_FEED_RESIDENT; feed++) {
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        const int feed = (int)ways[i].feed;
         if ((wanted && wanted != feed) || (feed == SAC_FEED_RESIDENT && !can)) continue;
         if (result->count == GPU_ROWS) return message_set("--batches: too many");
-        result->rows[result->count++] = (struct gpu_row){.batch = batch, .feed = (sac_feed)feed};
+        result->rows[result->count] = ways[i];
+        result->rows[result->count++].batch = batch;
     }
     return 0;
 }

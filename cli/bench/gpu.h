@@ -19,12 +19,13 @@
 enum gpu_stage { GPU_STAGES(GPU_ENUM) GPU_STAGE_COUNT };
 #undef GPU_ENUM
 
-enum { GPU_ROWS = 32, GPU_JOBS = 4 }; ///< batch sizes times feeds; jobs in flight for the rate
+enum { GPU_ROWS = 30, GPU_JOBS = 4 }; ///< batch sizes times feeds; jobs in flight for the rate
 
 /// One batch size fed in one way; milliseconds a run.
 struct gpu_row {
     int batch;
     sac_feed feed;
+    int read_pinned; ///< resident: the GPU reads frames where they lie, instead of a copy
     struct bench_latency stages[GPU_STAGE_COUNT]; ///< zero where the stage does not take place
     struct bench_latency whole;                   ///< by the clock, stages not timed
     struct bench_latency alone;                   ///< the engine again and again on one input

@@ -13,9 +13,10 @@ static const char *const stage_names[] = {
 #undef NAME
 };
 
-static const char *feed_name(sac_feed feed)
+static const char *feed_name(const struct gpu_row *row)
 {
-    return feed == SAC_FEED_RESIDENT ? "resident" : "staged";
+    if (row->feed == SAC_FEED_STAGED) return "staged";
+    return row->read_pinned ? "resident, no copy" : "resident";
 }
 
 // --- table
@@ -28,7 +29,7 @@ static void print_row(struct table *table, const struct gpu_row *row)
                                     row->stages[3].p50, row->stages[4].p50, row->whole.p50,
                                     row->whole.p99,     row->alone.p50,     row->rate};
     char batch[16], texts[NUMBERS][24];
-    const char *cells[COLUMNS] = {batch, feed_name(row->feed)};
+    const char *cells[COLUMNS] = {batch, feed_name(row)};
     snprintf(batch, sizeof batch, "%d", row->batch);
     for (int i = 0; i < NUMBERS; i++) {
         const int decimals = i == NUMBERS - 1 ? 1 : 3;
@@ -50,7 +51,8 @@ void gpu_print_table(const struct bench_report *report, const struct gpu_result 
     table_print(&table, stdout);
     printf("\nmedians in ms a run: stages by the device's events (staged: by the clock, copies "
            "inside network), end to end and network alone by the clock; frames from page-locked "
-           "memory; frames/s with %d runs in flight\n", GPU_JOBS);
+           "memory, which without a copy the letterbox reads itself; frames/s with %d runs in "
+           "flight\n", GPU_JOBS);
 }
 
 // --- JSON
@@ -67,7 +69,7 @@ static json_t *stages_json(const struct gpu_row *row)
 static json_t *row_json(const struct gpu_row *row)
 {
     return json_pack("{s:i, s:s, s:o, s:o, s:o, s:f, s:f}", "batch", row->batch, "feed",
-                     feed_name(row->feed), "stages_ms", stages_json(row), "end_to_end_ms",
+                     feed_name(row), "stages_ms", stages_json(row), "end_to_end_ms",
                      bench_latency_json(&row->whole), "network_alone_ms",
                      bench_latency_json(&row->alone), "frames_per_second",
                      rounded_to(row->rate, 3), "boxes_a_frame", rounded_to(row->boxes, 3));
@@ -88,7 +90,7 @@ int gpu_print_json(const struct bench_report *report, const struct gpu_result *r
 static void add_bar(struct chart *chart, const struct gpu_row *row)
 {
     struct chart_bar *bar = &chart->bars[chart->bar_count++];
-    snprintf(bar->name, sizeof bar->name, "%s, %d frame%s", feed_name(row->feed), row->batch,
+    snprintf(bar->name, sizeof bar->name, "%s, %d frame%s", feed_name(row), row->batch,
              row->batch == 1 ? "" : "s");
     for (int i = 0; i < GPU_STAGE_COUNT; i++) bar->parts[i] = row->stages[i].p50;
     snprintf(bar->total, sizeof bar->total, "%.3f ms end to end", row->whole.p50);

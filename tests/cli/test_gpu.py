@@ -105,14 +105,14 @@ def test_bench_json(gpu, tiny):
     assert result.code == 0, result.err
     report = json.loads(result.out)
     rows = report["gpu"]
-    assert [(r["batch"], r["feed"]) for r in rows] == [(1, "staged"), (1, "resident"),
-                                                       (2, "staged"), (2, "resident")]
+    feeds = ["staged", "resident", "resident, no copy"]
+    assert [(r["batch"], r["feed"]) for r in rows] == [(b, feed) for b in (1, 2) for feed in feeds]
     for row in rows:
         whole = row["end_to_end_ms"]
         assert 0 < whole["min"] <= whole["p50"] <= whole["p99"] and whole["count"] == 2
         assert row["network_alone_ms"]["p50"] > 0 and row["frames_per_second"] > 0
         assert {"network", "boxes", "letterbox"} <= set(row["stages_ms"])
-        assert ("upload" in row["stages_ms"]) == (row["feed"] == "resident")
+        assert ("upload" in row["stages_ms"]) or row["feed"] != "resident"
     assert rows[0]["boxes_a_frame"] == rows[1]["boxes_a_frame"]
 
 
