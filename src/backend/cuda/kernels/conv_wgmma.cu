@@ -121,15 +121,26 @@ template <class T> struct ring {
 
 // --- Producer -----------------------------------------------------------------------------------
 
-/// A step of a tile, in the order in which a block does them.
-struct cursor {
-    int tile, step;
+/// The next step of weights, in the order in which a block wants them.
+template <class T> struct cursor {
+    int tile, step, column; ///< column: the first of this block's share
+    int mine, there;        ///< columns that it fetches, that the stage gets
+    int pixels;             ///< bytes that the stage gets of them
 
+    __device__ void begin(const task &t, int next)
+    {
+        const int share = T::PAIR == 2 ? t.rank * T::COLUMNS / 2 : 0;
+        tile = next;
+        step = t.first;
+        column = first_column<T>(t, tile);
+        there = min(T::COLUMNS, t.problem->conv.out_channels - column);
+        mine = min(T::COLUMNS / T::PAIR, there - share);
+        column += share;
+        pixels = first_pixel<T>(t, tile) < t.problem->pixels ? T::PIXEL_BYTES : 0;
+    }
     __device__ void next(const task &t)
     {
-        if (++step < t.last) return;
-        step = t.first;
-        tile += t.apart;
+        if (++step == t.last) begin(t, tile + t.apart);
     }
 };
 
@@ -156,21 +167,20 @@ template <class T> __device__ source source_of(const task &t, int tile)
 
 /// The barrier of the stage then waits for a step's weights and pixels. Columns beyond the last
 /// channel keep what was there: their sums are never used.
-template <class T> __device__ void load_weights(const task &t, const cursor &at, const ring<T> &to)
+template <class T>
+__device__ void load_weights(const task &t, const cursor<T> &at, const ring<T> &to)
 {
     const sac_conv &c = t.problem->conv;
-    const int column = first_column<T>(t, at.tile), there = min(T::COLUMNS, c.out_channels - column);
-    const int pixels = first_pixel<T>(t, at.tile) < t.problem->pixels ? T::PIXEL_BYTES : 0;
-    const int mine = T::PAIR == 2 ? t.rank * T::COLUMNS / 2 : 0;
-    const int count = min(T::COLUMNS / T::PAIR, there - mine);
-    const int64_t row = static_cast<int64_t>(at.step) * c.out_channels + column + mine;
+    const int64_t row = static_cast<int64_t>(at.step) * c.out_channels + at.column;
     const void *from = static_cast<const unsigned char *>(c.weights) + row * SAC__WGMMA_ROW;
-    const uint32_t stage = to.stage(t) + T::PIXEL_BYTES + mine * SAC__WGMMA_ROW;
-    const uint32_t bytes = static_cast<uint32_t>(count * SAC__WGMMA_ROW);
-    sac__mbarrier_expect_tx(to.full(t), static_cast<uint32_t>(pixels + there * SAC__WGMMA_ROW));
+    const int share = T::PAIR == 2 ? t.rank * T::COLUMNS / 2 * SAC__WGMMA_ROW : 0;
+    const uint32_t stage = to.stage(t) + T::PIXEL_BYTES + share;
+    const uint32_t bytes = static_cast<uint32_t>(at.mine * SAC__WGMMA_ROW);
+    sac__mbarrier_expect_tx(to.full(t),
+                            static_cast<uint32_t>(at.pixels + at.there * SAC__WGMMA_ROW));
     if (T::PAIR == 1)
         sac__bulk_load(stage, from, bytes, to.full(t));
-    else if (count > 0)
+    else if (at.mine > 0)
         sac__bulk_load_multicast(stage, from, bytes, to.full(t), 3);
 }
 
@@ -208,23 +218,28 @@ template <class T> __device__ void wait_empty(const task &t, const ring<T> &at)
 
 template <class T> __device__ void produce(const task &t)
 {
-    int tiles = (t.tiles - t.tile + t.apart - 1) / t.apart, count = tiles * (t.last - t.first);
-    int ahead = min(count, T::STAGES);
-    cursor weights = {t.tile, t.first}, pixels = weights;
+    const int tiles = (t.tiles - t.tile + t.apart - 1) / t.apart;
+    const int count = tiles * (t.last - t.first), ahead = min(count, T::STAGES);
+    cursor<T> weights;
     ring<T> to;
+    weights.begin(t, t.tile);
     for (int k = 0; k < ahead; k++, weights.next(t), to.next())
         load_weights<T>(t, weights, to);
     sac__grid_wait();
-    source from = {};
     to = ring<T>();
-    for (int k = 0; k < count; k++, pixels.next(t), to.next()) {
-        if (k >= ahead) {
-            wait_empty<T>(t, to);
-            load_weights<T>(t, weights, to);
-            weights.next(t);
+    int left = ahead;
+    for (int tile = t.tile; tile < t.tiles; tile += t.apart) {
+        source from = source_of<T>(t, tile);
+        for (int step = t.first; step < t.last; step++, to.next()) {
+            if (left > 0) {
+                left--;
+            } else {
+                wait_empty<T>(t, to);
+                load_weights<T>(t, weights, to);
+                weights.next(t);
+            }
+            load_pixels<T>(t, from, to);
         }
-        if (pixels.step == t.first) from = source_of<T>(t, pixels.tile);
-        load_pixels<T>(t, from, to);
     }
 }
 
