@@ -30,6 +30,13 @@ CASES = {
     "n-640-b1": ("v5n", 640, 80, 1, None, None),
     "n-640-b32": ("v5n", 640, 80, 32, None, None),
 }
+# Check programs and what follows --bench; a case's name stands for its model.
+KERNELS = [("check_cuda_letterbox", []), ("check_cuda_maps", []), ("check_cuda_rows", []),
+           ("check_layers", []),
+           ("check_program", ["1", "1280", "1280", "s6-1280-b1"]),
+           ("check_program", ["1", "640", "640", "s-640-b1"]),
+           ("check_program", ["32", "640", "640", "s-640-b32"]),
+           ("check_program", ["8", "1280", "1280", "s6-1280-b8"])]
 STAGES = ["upload", "letterbox", "network", "boxes", "download"]
 FRAMES = 8
 
@@ -114,21 +121,23 @@ def bench_ours(args, name, models, frames):
                                "--time", args.time, "--warmup", args.warmup, "--precision",
                                args.precision, *(["--count", args.count] if args.count else [])))
     found["boxes"] = {feed: boxes_of(args, model, frames, feed) for feed in ("staged", "resident")}
-    if args.plan:
+    if not args.no_plan:
         found["layers"] = json.loads(saccade(args, "inspect", model, "--json", "--device",
                                              args.device, "--precision", args.precision))["layers"]
     return found
 
 
-def find_checks(args):
-    """Check programs that run on a GPU."""
-    return sorted(p for p in (args.build / "bin" / "gpu").glob("*") if args.kernels.search(p.name))
-
-
-def bench_kernels(args):
-    return {path.name: attempt(path.name, lambda p=path: call(p, "--bench", timeout=args.limit,
-                                                           env=environment(args)))
-            for path in find_checks(args)}
+def bench_kernels(args, models):
+    results = {}
+    for program, words in KERNELS:
+        name = " ".join([program, "--bench", *words])
+        if not args.kernels.search(name) or any(w in CASES and w not in args.cases for w in words):
+            continue
+        words = [models / f"{word}.onnx" if word in CASES else word for word in words]
+        results[name] = attempt(name, lambda p=program, w=words: call(
+            args.build / "bin" / "gpu" / p, "--bench", *w, timeout=args.limit,
+            env=environment(args)))
+    return results
 
 
 # --- peers
@@ -264,6 +273,17 @@ def agree_rows(all_figures):
             yield [f["case"], pair, f"{share:.3f}"]
 
 
+def slow_layers(name, found, most=8):
+    layers = [layer for layer in found.get("layers", []) if layer["us"] > 0]
+    layers.sort(key=lambda layer: layer["roof_us"] - layer["us"])
+    total = sum(layer["us"] for layer in layers)
+    for layer in layers[:most]:
+        yield [name, layer["shape"], layer["kernel"], f"{layer['us']:.2f}",
+               f"{layer['roof_us']:.2f}"]
+    if layers:
+        yield [name, "all", "", f"{total:.1f}", f"{sum(x['roof_us'] for x in layers):.1f}"]
+
+
 def markdown(rows):
     rows = list(rows)
     lines = ["| " + " | ".join(row) + " |" for row in rows]
@@ -333,9 +353,14 @@ def write_markdown(path, report, all_figures):
              markdown(frame_rows(all_figures)), "", "## The boxes", "",
              "Share of boxes that have a partner of their class that overlaps by 0.7.", "",
              markdown(agree_rows(all_figures)), ""]
+    slow = [row for name, found in report.get("ours", {}).items()
+            for row in slow_layers(name, found)]
+    if slow:
+        words += ["## Layers that lose most against their roofline", "",
+                  markdown([["case", "layer", "kernel", "µs", "roofline µs"], *slow]), ""]
     for name, text in report.get("kernels", {}).items():
         text = text if isinstance(text, str) else text["error"]
-        words += [f"## {name} --bench", "", "```", text.rstrip(), "```", ""]
+        words += [f"## {name}", "", "```", text.rstrip(), "```", ""]
     errors = [(part, name, found["error"]) for part, cases in
               (("saccade", report.get("ours", {})), ("peers", peers.get("cases", {})))
               for name, found in cases.items() if "error" in found]
@@ -381,7 +406,7 @@ def measure(args):
     kept = args.work / "report.json"
     report = json.loads(kept.read_text()) if kept.exists() else {}
     report["machine"] = machine(args) if set(args.parts) != {"report"} else report["machine"]
-    if {"ours", "peers"} & set(args.parts):
+    if {"ours", "peers", "kernels"} & set(args.parts):
         models, frames = make_models(args), make_frames(args)
     if "ours" in args.parts:
         ours = report.setdefault("ours", {})
@@ -389,7 +414,7 @@ def measure(args):
             ours[name] = attempt(f"saccade {name}", bench_ours, args, name, models, frames)
             print(f"saccade: {name} done", file=sys.stderr)
     if "kernels" in args.parts:
-        report["kernels"] = bench_kernels(args)
+        report["kernels"] = report.get("kernels", {}) | bench_kernels(args, models)
     if "peers" in args.parts:
         found = attempt("peers", bench_peers, args, models, frames)
         found["cases"] = report.get("peers", {}).get("cases", {}) | found.get("cases", {})
@@ -420,9 +445,9 @@ def arguments():
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--precision", default="fp16")
     parser.add_argument("--plugins", type=pathlib.Path, help="folder of the plugins")
-    parser.add_argument("--plan", action="store_true", help="keep each layer's time, too")
-    parser.add_argument("--kernels", type=re.compile, default=re.compile("^check_"),
-                        help="names of the check programs to run with --bench")
+    parser.add_argument("--no-plan", action="store_true", help="without each layer's time")
+    parser.add_argument("--kernels", type=re.compile, default=re.compile("check_(cuda|layers)"),
+                        help="which of the programs with --bench; check_program takes a minute each")
     parser.add_argument("--engines", nargs="+", help="of the peers: eager graphed compiled")
     parser.add_argument("--compile-mode", default="reduce-overhead")
     parser.add_argument("--peers-on-cpu", action="store_true", help="proves the steps")

@@ -266,6 +266,14 @@ static void print_drops(const struct totals *totals)
                       totals->overflow);
 }
 
+// As many as there are processors; and where these wait for a GPU, as many more as are waiting.
+static int count_workers(const struct run *run)
+{
+    const int cores = run->options->threads ? run->options->threads : setup_cores();
+    const sac_engine *engine = sac_detector_engine(run->detector);
+    return sac_engine_memory(engine) == SAC_CUDA ? cores + sac_detector_jobs(run->detector) : cores;
+}
+
 static int run_pictures(struct run *run)
 {
     const struct options *options = run->options;
@@ -277,7 +285,7 @@ static int run_pictures(struct run *run)
         .image = {.max_pixels = options->max_pixels},
         .outputs = run->outputs,
         .output_count = run->output_count,
-        .workers = options->threads ? options->threads : setup_cores()};
+        .workers = count_workers(run)};
     struct totals totals;
     progress_open(options->quiet);
     int code = pipeline_run(&request, &totals);

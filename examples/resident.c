@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pictures resident on the GPU, step for step: the picture goes up once, is fitted, run and read
-// there in shaped tensors, and the boxes are all that comes back. On a processor the same calls work
-// in host memory.
+// there in shaped tensors, and the boxes are all that comes back. On a processor the same calls
+// work in host memory.
 //     resident MODEL.onnx PICTURE [DEVICE]      any YOLO but YOLOX, static shapes
 #include <stdio.h>
 
