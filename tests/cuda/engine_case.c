@@ -93,13 +93,15 @@ void case_run(sac_detector *detector, const sac_image *images, size_t count, sac
 {
     size_t boxes = 0;
     case_succeed(sac_detector_run(detector, images, count, found));
-    for (size_t i = 0; i < count; i++) boxes += found[i].count;
+    for (size_t i = 0; i < count; i++)
+        boxes += found[i].count;
     assert_true(boxes > 0); // else nothing is compared
 }
 
 void case_free(sac_detections *found, size_t count)
 {
-    for (size_t i = 0; i < count; i++) sac_detections_free(&found[i]);
+    for (size_t i = 0; i < count; i++)
+        sac_detections_free(&found[i]);
 }
 
 void case_same(const sac_detections *a, const sac_detections *b, size_t count)
@@ -109,6 +111,7 @@ void case_same(const sac_detections *a, const sac_detections *b, size_t count)
         assert_int_equal(a[i].candidates, b[i].candidates);
         assert_int_equal(a[i].nonfinite, b[i].nonfinite);
         assert_int_equal(a[i].overflow, b[i].overflow);
-        if (a[i].count) assert_memory_equal(a[i].items, b[i].items, a[i].count * sizeof *a[i].items);
+        if (a[i].count)
+            assert_memory_equal(a[i].items, b[i].items, a[i].count * sizeof *a[i].items);
     }
 }

@@ -33,8 +33,7 @@ sac_detector_options case_options(sac_feed feed, sac_precision precision);
 sac_detector *case_open(const char *model, const sac_detector_options *options);
 
 /// Boxes of all pictures, by sac_detector_run.
-void case_run(sac_detector *detector, const sac_image *images, size_t count,
-              sac_detections *found);
+void case_run(sac_detector *detector, const sac_image *images, size_t count, sac_detections *found);
 void case_free(sac_detections *found, size_t count);
 
 /// The same boxes and counts, to the bit.

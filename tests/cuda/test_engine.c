@@ -80,14 +80,15 @@ static void run_network(sac_engine *engine, sac_memory memory, void *stream, con
     case_succeed(sac_context_open(&context, engine));
     case_succeed(sac_context_use_stream(context, stream));
     case_succeed(sac_engine_alloc_memory(engine, 0, 0, NULL, memory, &input));
-    case_succeed(sac_engine_alloc_memory(engine, 1, memory == SAC_HOST_PINNED, NULL, memory,
-                                         &output));
+    case_succeed(
+        sac_engine_alloc_memory(engine, 1, memory == SAC_HOST_PINNED, NULL, memory, &output));
     case_succeed(sac_context_bind(context, 0, &input));
     case_succeed(sac_context_bind(context, 1, &output));
     const size_t bytes = sac_tensor_bytes(&input);
     case_succeed(cudaMemcpy(input.data, picture, bytes, cudaMemcpyDefault) != cudaSuccess);
     case_succeed(sac_context_enqueue(context));
-    while (sac_context_done(context) == 0) continue;
+    while (sac_context_done(context) == 0)
+        continue;
     case_succeed(sac_context_wait(context));
     case_succeed(sac_context_tensor(context, 1, &host));
     assert_ptr_equal(host.data, output.data);
@@ -166,11 +167,10 @@ static sac_image move(const sac_image *image, sac_memory memory, void **owned)
 {
     sac_image moved = *image;
     const size_t rows = (size_t)image->height, bytes = CASE_WIDTH * 4 * rows;
-    const uint8_t *first = image->stride < 0
-                               ? image->data + (image->height - 1) * image->stride
-                               : image->data;
-    const cudaError_t status = memory == SAC_CUDA ? cudaMalloc(owned, bytes)
-                                                  : cudaHostAlloc(owned, bytes, 0);
+    const uint8_t *first =
+        image->stride < 0 ? image->data + (image->height - 1) * image->stride : image->data;
+    const cudaError_t status =
+        memory == SAC_CUDA ? cudaMalloc(owned, bytes) : cudaHostAlloc(owned, bytes, 0);
     assert_int_equal(status, cudaSuccess);
     assert_int_equal(cudaMemcpy(*owned, first, bytes, cudaMemcpyDefault), cudaSuccess);
     moved.data = (uint8_t *)*owned + (image->data - first);
@@ -219,9 +219,8 @@ static void *work(void *argument)
         worker->failed |= sac_detector_run(worker->detector, case_images, CASE_PICTURES, found);
         for (int p = 0; p < CASE_PICTURES && !worker->failed; p++)
             worker->failed |= found[p].count != worker->wanted[p].count ||
-                              (found[p].count &&
-                               memcmp(found[p].items, worker->wanted[p].items,
-                                      found[p].count * sizeof *found[p].items));
+                              (found[p].count && memcmp(found[p].items, worker->wanted[p].items,
+                                                        found[p].count * sizeof *found[p].items));
         case_free(found, CASE_PICTURES);
     }
     return NULL;
@@ -266,10 +265,12 @@ static void a_job_works_in_the_callers_stream(void **state)
     assert_int_equal(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), cudaSuccess);
     // The pixels come in the stream itself, just before.
     assert_int_equal(cudaMemsetAsync(owned, 0, 64, stream), cudaSuccess);
-    assert_int_equal(cudaMemcpyAsync(owned, case_images[0].data, 64, cudaMemcpyHostToDevice, stream),
-                     cudaSuccess);
+    assert_int_equal(
+        cudaMemcpyAsync(owned, case_images[0].data, 64, cudaMemcpyHostToDevice, stream),
+        cudaSuccess);
     case_succeed(sac_detector_enqueue(&job, detector, &image, 1, stream));
-    while (sac_job_done(job) == 0) continue;
+    while (sac_job_done(job) == 0)
+        continue;
     case_succeed(sac_job_wait(job, &found));
     case_same(&wanted, &found, 1);
     sac_job_close(&job);

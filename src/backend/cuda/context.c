@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "arena.h"
+#include "backend/gpu/capture.h"
 #include "backend/gpu/run.h"
 #include "tail.h"
 
@@ -15,20 +16,10 @@ struct network {
     struct cuda_tail *tail; ///< NULL: kernels make the output
 };
 
-static int capture(struct network *network, cudaStream_t stream)
+static int run_program(void *state, cudaStream_t stream)
 {
-    cudaGraph_t graph = NULL;
-    int error = SAC__CUDA(cudaStreamBeginCapture, stream, cudaStreamCaptureModeThreadLocal);
-    if (error) return error;
-    error = sac__program_enqueue(network->engine->program, network->arena, stream);
-    // A capture must be ended, also one that failed; the first failure is the one to tell.
-    const cudaError_t status = cudaStreamEndCapture(stream, &graph);
-    if (error) cudaGetLastError();
-    else error = sac__gpu_check(status, "cudaStreamEndCapture", 0);
-    if (!error) error = SAC__CUDA(cudaGraphInstantiate, &network->graph, graph, 0);
-    if (graph) cudaGraphDestroy(graph);
-    if (!error) error = SAC__CUDA(cudaGraphUpload, network->graph, stream);
-    return error ? error : SAC__CUDA(cudaStreamSynchronize, stream);
+    const struct network *network = state;
+    return sac__program_enqueue(network->engine->program, network->arena, stream);
 }
 
 static void close_network(void *state)
@@ -49,7 +40,8 @@ static int open_network(struct network *network)
     if (!error) error = sac__cuda_arena(&network->arena, network->engine, stream);
     if (!error && network->engine->plan->tail)
         error = sac__cuda_tail_open(&network->tail, network->engine);
-    if (!error) error = capture(network, stream);
+    const struct sac_gpu_work work = {run_program, network};
+    if (!error) error = sac__gpu_capture(&network->graph, &work, stream);
     if (stream) cudaStreamDestroy(stream);
     return error;
 }
@@ -79,8 +71,8 @@ int sac__cuda_context_open(void **run_out, void *state)
 {
     const struct cuda_engine *engine = state;
     struct network *network = calloc(1, sizeof *network);
-    int error = network ? sac__gpu_enter(engine->device)
-                        : sac__fail(SAC_ENOMEM, "no memory for a context");
+    int error =
+        network ? sac__gpu_enter(engine->device) : sac__fail(SAC_ENOMEM, "no memory for a context");
     if (error) {
         free(network);
         return error;
@@ -94,9 +86,7 @@ int sac__cuda_context_open(void **run_out, void *state)
                                             .mode = engine->mode,
                                             .bindings = engine->bindings,
                                             .binding_count = SAC__CUDA_BINDINGS};
-    const struct sac_gpu_runner runner = {.state = network,
-                                          .enqueue = enqueue,
-                                          .result = result,
-                                          .close = close_network};
+    const struct sac_gpu_runner runner = {
+        .state = network, .enqueue = enqueue, .result = result, .close = close_network};
     return sac__run_open(run_out, &facts, &runner);
 }

@@ -21,8 +21,9 @@ static int choose_device(struct cuda_engine *engine, const char *device)
     int error = sac__gpu_ordinal(&engine->device, device);
     if (!error) error = sac__gpu_facts(&engine->gpu, engine->device);
     if (error || engine->gpu.major >= SAC__CUDA_LEAST) return error;
-    return sac__fail(SAC_EDEVICE, "cuda:%d (%s) has compute capability %d.%d; the CUDA engine "
-                                  "needs %d.0 or later",
+    return sac__fail(SAC_EDEVICE,
+                     "cuda:%d (%s) has compute capability %d.%d; the CUDA engine "
+                     "needs %d.0 or later",
                      engine->device, engine->gpu.name, engine->gpu.major, engine->gpu.minor,
                      SAC__CUDA_LEAST);
 }
@@ -51,8 +52,7 @@ static int make_plan(struct cuda_engine *engine, const struct sac_source *source
     int64_t shape[4];
     int error = choose_shape(shape, source);
     const size_t element = engine->precision == SAC_PRECISION_FP32 ? sizeof(float) : 2;
-    if (!error)
-        error = sac__plan_open(&engine->plan, source->bytes, source->size, shape, element);
+    if (!error) error = sac__plan_open(&engine->plan, source->bytes, source->size, shape, element);
     return error;
 }
 
@@ -85,8 +85,9 @@ static int set_type(sac_binding *binding, int onnx_type)
 {
     binding->dtype = onnx_type == ONNX_FLOAT16 ? SAC_F16 : SAC_F32;
     if (onnx_type == ONNX_FLOAT || onnx_type == ONNX_FLOAT16) return 0;
-    return sac__fail(SAC_EUNSUPPORTED, "%s '%s' has ONNX element type %d; the CUDA engine takes "
-                                       "float32 and float16",
+    return sac__fail(SAC_EUNSUPPORTED,
+                     "%s '%s' has ONNX element type %d; the CUDA engine takes "
+                     "float32 and float16",
                      binding->is_input ? "input" : "output", binding->name, onnx_type);
 }
 
@@ -119,10 +120,10 @@ static int set_bindings(struct cuda_engine *engine, const struct sac_source *sou
     char line[128];
     int error = set_binding(engine, 0, source, 4, plan->input_shape, plan->input_type);
     const int type = plan->output_type ? plan->output_type : plan->input_type;
-    if (!error)
-        error = set_binding(engine, 1, source, plan->output_ndim, plan->output_shape, type);
+    if (!error) error = set_binding(engine, 1, source, plan->output_ndim, plan->output_shape, type);
     if (!error && plan->tail)
-        note(options, "cuda: no kernel knows the decode tail of this network: the processor runs it");
+        note(options,
+             "cuda: no kernel knows the decode tail of this network: the processor runs it");
     if (error || plan->output_count == 1) return error;
     snprintf(line, sizeof line, "cuda: the first of %d outputs is computed, '%.60s'",
              plan->output_count, engine->bindings[1].name);

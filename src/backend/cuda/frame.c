@@ -42,8 +42,9 @@ int sac__cuda_frame_open(void **frame_out, void *state, const struct sac_frame_s
 {
     const struct cuda_engine *engine = state;
     if (engine->plan->tail)
-        return sac__fail(SAC_EUNSUPPORTED, "no kernel knows the decode tail of this network, so its "
-                                           "boxes are not found on the GPU");
+        return sac__fail(SAC_EUNSUPPORTED,
+                         "no kernel knows the decode tail of this network, so its "
+                         "boxes are not found on the GPU");
     struct run *run = calloc(1, sizeof *run);
     if (!run) return sac__fail(SAC_ENOMEM, "no memory for a frame");
     run->engine = engine;

@@ -19,7 +19,8 @@ static void write_shape(char *text, size_t size, const struct sac_plan *plan,
     const int windowed = layer->kind == SAC__LAYER_CONV || layer->kind == SAC__LAYER_DEPTHWISE ||
                          layer->kind == SAC__LAYER_POOL || layer->kind == SAC__LAYER_POOLS;
     int64_t channels = 0;
-    for (int k = 0; k < layer->out_count; k++) channels += layer->out[k].channels;
+    for (int k = 0; k < layer->out_count; k++)
+        channels += layer->out[k].channels;
     int at = in->n == 1 ? 0 : snprintf(text, size, "%lldx ", (long long)in->n);
     at += snprintf(text + at, size - (size_t)at, "%lldx%lldx%lld > %lldx%lldx%lld",
                    (long long)in->height, (long long)in->width, (long long)layer->in.channels,
@@ -76,7 +77,8 @@ static int measure(struct cuda_engine *engine)
     int error = SAC__CUDA(cudaStreamCreateWithFlags, &stream, cudaStreamNonBlocking);
     if (!error) error = sac__cuda_arena(&arena, engine, stream);
     if (!error) error = sac__program_measure(engine->program, arena, us);
-    for (int k = 0; !error && k < count; k++) engine->layers[k].us = us[k];
+    for (int k = 0; !error && k < count; k++)
+        engine->layers[k].us = us[k];
     cudaFree(arena);
     if (stream) cudaStreamDestroy(stream);
     free(us);

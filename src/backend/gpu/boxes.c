@@ -3,8 +3,8 @@
 
 static int take(void **data_out, sac_memory memory, size_t bytes, const char *what)
 {
-    const cudaError_t status = memory == SAC_CUDA ? cudaMalloc(data_out, bytes)
-                                                  : cudaHostAlloc(data_out, bytes, 0);
+    const cudaError_t status =
+        memory == SAC_CUDA ? cudaMalloc(data_out, bytes) : cudaHostAlloc(data_out, bytes, 0);
     if (status == cudaSuccess) return 0;
     *data_out = NULL;
     return sac__gpu_check(status, what, bytes);
@@ -44,9 +44,8 @@ static int take_found(struct sac_gpu_boxes *boxes, cudaStream_t stream)
 {
     const struct sac_gpu_boxes_size *size = &boxes->size;
     boxes->capacity = size->max_det < SAC_MAX_CANDIDATES ? size->max_det : SAC_MAX_CANDIDATES;
-    boxes->found_bytes =
-        (size_t)size->pictures *
-        (sizeof(struct sac__found) + (size_t)boxes->capacity * sizeof(sac_detection));
+    boxes->found_bytes = (size_t)size->pictures * (sizeof(struct sac__found) +
+                                                   (size_t)boxes->capacity * sizeof(sac_detection));
     int error = take(&boxes->found, SAC_HOST_PINNED, boxes->found_bytes, "cudaHostAlloc for boxes");
     if (!error)
         error = take(&boxes->device_found, SAC_CUDA, boxes->found_bytes, "cudaMalloc for boxes");

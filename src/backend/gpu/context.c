@@ -27,8 +27,8 @@ static int find(const char *name, void *function_out)
 {
     enum cudaDriverEntryPointQueryResult result = cudaDriverEntryPointSymbolNotFound;
     void *function = NULL;
-    const cudaError_t status = cudaGetDriverEntryPointByVersion(
-        name, &function, 12000, cudaEnableDefault, &result);
+    const cudaError_t status =
+        cudaGetDriverEntryPointByVersion(name, &function, 12000, cudaEnableDefault, &result);
     if (status != cudaSuccess) return sac__gpu_check(status, name, 0);
     if (result != cudaDriverEntryPointSuccess || !function)
         return sac__fail(SAC_EDEVICE, "the NVIDIA driver has no %s", name);
@@ -40,8 +40,8 @@ static int fail_driver(int status, const char *call)
 {
     const char *text = NULL;
     driver.text(status, &text);
-    return sac__fail(status == NO_MEMORY ? SAC_ENOMEM : SAC_EDEVICE,
-                     "%s: %s (CUDA error %d)", call, text ? text : "unknown error", status);
+    return sac__fail(status == NO_MEMORY ? SAC_ENOMEM : SAC_EDEVICE, "%s: %s (CUDA error %d)", call,
+                     text ? text : "unknown error", status);
 }
 
 static int find_all(void)

@@ -14,11 +14,13 @@ static int fail_driver(void)
     if (cudaDriverGetVersion(&driver) != cudaSuccess) driver = 0;
     cudaGetLastError();
     if (!driver)
-        return sac__fail(SAC_EDEVICE, "no NVIDIA driver is loaded (libcuda.so.1): install one that "
-                                      "serves CUDA %d",
+        return sac__fail(SAC_EDEVICE,
+                         "no NVIDIA driver is loaded (libcuda.so.1): install one that "
+                         "serves CUDA %d",
                          needed);
-    return sac__fail(SAC_EDEVICE, "the NVIDIA driver serves CUDA %d.%d, this build needs CUDA %d: "
-                                  "install a newer driver",
+    return sac__fail(SAC_EDEVICE,
+                     "the NVIDIA driver serves CUDA %d.%d, this build needs CUDA %d: "
+                     "install a newer driver",
                      driver / 1000, driver % 1000 / 10, needed);
 }
 
@@ -67,7 +69,7 @@ int sac__gpu_ordinal(int *ordinal_out, const char *device)
 // others: NVIDIA's architecture white papers (A100, GA102, AD102, H100, B200, RTX Blackwell).
 static const struct {
     int capability, fp16, fp32;
-} rates[] = {{80, 2048, 128}, {86, 512, 256},   {87, 1024, 256}, {89, 512, 256},
+} rates[] = {{80, 2048, 128}, {86, 512, 256},   {87, 1024, 256},  {89, 512, 256},
              {90, 4096, 256}, {100, 8192, 256}, {103, 8192, 256}, {120, 512, 256}};
 
 static int attribute(enum cudaDeviceAttr name, int ordinal)
@@ -157,8 +159,10 @@ size_t sac__gpu_devices(sac_device *devices_out, size_t capacity, const char *ba
         *device = (sac_device){0};
         snprintf(device->backend, sizeof device->backend, "%s", backend);
         snprintf(device->device, sizeof device->device, error ? "cuda" : "cuda:%zu", i);
-        if (error) snprintf(device->details, sizeof device->details, "%s", sac__gpu_message());
-        else describe(device, (int)i, least_major);
+        if (error)
+            snprintf(device->details, sizeof device->details, "%s", sac__gpu_message());
+        else
+            describe(device, (int)i, least_major);
     }
     return entries;
 }

@@ -38,8 +38,10 @@ static int grow_upload(struct frame *frame, size_t bytes)
     frame->upload = NULL;
     frame->upload_bytes = 0;
     int error = sac__gpu_check(cudaMalloc(&frame->upload, bytes), "cudaMalloc for pictures", bytes);
-    if (!error) frame->upload_bytes = bytes;
-    else frame->upload = NULL;
+    if (!error)
+        frame->upload_bytes = bytes;
+    else
+        frame->upload = NULL;
     return error;
 }
 
@@ -50,8 +52,8 @@ static int plan_upload(struct frame *frame, const struct sac_frame_input *input)
     for (size_t i = 0; i < input->count && !error; i++) {
         error = check_letterbox(frame, &input->letterboxes[i]);
         if (!error)
-            error = sac__upload_plan(&frame->pictures[i], &bytes, &input->images[i],
-                                     frame->device, frame->settings.read_pinned);
+            error = sac__upload_plan(&frame->pictures[i], &bytes, &input->images[i], frame->device,
+                                     frame->settings.read_pinned);
     }
     return error ? error : grow_upload(frame, bytes);
 }
@@ -66,8 +68,8 @@ static int start_upload(struct frame *frame, const struct sac_frame_input *input
 {
     int error = mark(frame, 0);
     for (size_t i = 0; i < input->count && !error; i++)
-        error = sac__upload_start(&frame->pictures[i], frame->upload, &input->images[i],
-                                  frame->stream);
+        error =
+            sac__upload_start(&frame->pictures[i], frame->upload, &input->images[i], frame->stream);
     return error ? error : mark(frame, 1);
 }
 
@@ -129,16 +131,18 @@ int sac__frame_done(void *state)
     int error = sac__gpu_enter(frame->device);
     if (error) return error;
     const cudaError_t status = cudaEventQuery(frame->done);
-    if (status == cudaErrorNotReady) cudaGetLastError();
-    else error = sac__gpu_check(status, "cudaEventQuery", 0);
+    if (status == cudaErrorNotReady)
+        cudaGetLastError();
+    else
+        error = sac__gpu_check(status, "cudaEventQuery", 0);
     sac__gpu_leave();
     return error ? error : status == cudaSuccess;
 }
 
 static int read_times(const struct frame *frame, struct sac_frame_ms *ms_out)
 {
-    double *const stages[] = {&ms_out->upload, &ms_out->letterbox, &ms_out->network,
-                              &ms_out->boxes, &ms_out->download};
+    double *const stages[] = {&ms_out->upload, &ms_out->letterbox, &ms_out->network, &ms_out->boxes,
+                              &ms_out->download};
     int error = 0;
     *ms_out = (struct sac_frame_ms){0};
     for (int k = 0; frame->settings.timed && k < SAC__STAGES + 1 && !error; k++) {

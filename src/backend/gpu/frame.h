@@ -24,8 +24,8 @@ struct sac_gpu_network {
 };
 
 /// The functions of struct sac_backend. sac__frame_open takes network->run over, whatever happens.
-/// A wait spins in SAC_MODE_LATENCY: waking a sleeping thread takes 10 to 50 µs, as much as head and
-/// NMS do. In SAC_MODE_THROUGHPUT it sleeps.
+/// A wait spins in SAC_MODE_LATENCY: waking a sleeping thread takes 10 to 50 µs, as much as head
+/// and NMS do. In SAC_MODE_THROUGHPUT it sleeps.
 int sac__frame_open(void **frame_out, int device, sac_mode mode,
                     const struct sac_frame_settings *settings,
                     const struct sac_gpu_network *network);

@@ -24,7 +24,7 @@ struct frame {
 
     struct sac_gpu_boxes boxes; ///< the graph copies its batch block up and its result block down
     struct sac_gpu_picture *pictures; ///< settings.batch
-    void *upload; ///< pictures that are copied; grows for larger ones
+    void *upload;                     ///< pictures that are copied; grows for larger ones
     size_t upload_bytes;
 
     size_t count; ///< pictures of the run in flight, or of the last one

@@ -1,75 +1,78 @@
 // SPDX-License-Identifier: Apache-2.0
-// Opens a frame: takes all memory and captures the graph, once. What changes from run to run lies in
-// memory that the graph reads (struct sac__batch), so it is never touched again.
+// Opens a frame: takes all memory and captures the graph, once. What changes from run to run lies
+// in memory that the graph reads (struct sac__batch), so it is never touched again.
 #include <stdlib.h>
 
+#include "capture.h"
 #include "frame_inside.h"
 
 enum { LETTERBOX, NETWORK, BOXES, DOWNLOAD };
 
 // --- capture
 
-static int run_letterbox(struct frame *frame)
+static int run_letterbox(struct frame *frame, cudaStream_t stream)
 {
     struct sac__input input = frame->network.input;
     input.pad = frame->settings.pixels.pad;
     input.scaled = !frame->settings.pixels.no_scaling;
     const struct sac__batch *batch = frame->boxes.device_batch;
-    int error = sac__gpu_boxes_send(&frame->boxes, frame->own);
-    return error ? error : sac__letterbox_cuda(&input, batch, frame->own, 0);
+    int error = sac__gpu_boxes_send(&frame->boxes, stream);
+    return error ? error : sac__letterbox_cuda(&input, batch, stream, 0);
 }
 
-static int run_boxes(struct frame *frame)
+static int run_boxes(struct frame *frame, cudaStream_t stream)
 {
     const struct sac_gpu_network *network = &frame->network;
     const struct sac__boxes boxes = sac__gpu_boxes_target(&frame->boxes);
     const int overlap = network->overlap && !frame->settings.timed;
     if (network->maps.level_count)
-        return sac__boxes_maps_cuda(&boxes, &network->maps, frame->own, overlap);
-    return sac__boxes_rows_cuda(&boxes, &network->rows, network->rows_step, frame->own, overlap);
+        return sac__boxes_maps_cuda(&boxes, &network->maps, stream, overlap);
+    return sac__boxes_rows_cuda(&boxes, &network->rows, network->rows_step, stream, overlap);
 }
 
-static int run_stage(struct frame *frame, int stage)
+static int run_stage(struct frame *frame, int stage, cudaStream_t stream)
 {
     switch (stage) {
     case LETTERBOX:
-        return run_letterbox(frame);
+        return run_letterbox(frame, stream);
     case NETWORK:
-        return frame->network.enqueue(frame->network.run, frame->own);
+        return frame->network.enqueue(frame->network.run, stream);
     case BOXES:
-        return run_boxes(frame);
+        return run_boxes(frame, stream);
     default:
-        return sac__gpu_boxes_receive(&frame->boxes, frame->own);
+        return sac__gpu_boxes_receive(&frame->boxes, stream);
     }
 }
 
-// Other threads may allocate and capture meanwhile: only this one's calls are watched.
+/// Stages of one graph.
+struct part {
+    struct frame *frame;
+    int first, last;
+};
+
+static int run_part(void *state, cudaStream_t stream)
+{
+    const struct part *part = state;
+    int error = 0;
+    for (int stage = part->first; stage <= part->last && !error; stage++)
+        error = run_stage(part->frame, stage, stream);
+    return error;
+}
+
 static int capture(struct frame *frame, int first, int last)
 {
-    cudaGraph_t graph = NULL;
-    cudaGraphExec_t *exec = &frame->graphs[frame->graph_count];
-    int error = SAC__CUDA(cudaStreamBeginCapture, frame->own, cudaStreamCaptureModeThreadLocal);
-    if (error) return error;
-    for (int stage = first; stage <= last && !error; stage++) error = run_stage(frame, stage);
-    // A capture must be ended, also one that failed; the first failure is the one to tell.
-    const cudaError_t status = cudaStreamEndCapture(frame->own, &graph);
-    if (error) cudaGetLastError();
-    else error = sac__gpu_check(status, "cudaStreamEndCapture", 0);
-    if (!error) error = SAC__CUDA(cudaGraphInstantiate, exec, graph, 0);
-    if (graph) cudaGraphDestroy(graph);
-    if (error) return error;
-    frame->graph_count++;
-    return SAC__CUDA(cudaGraphUpload, *exec, frame->own);
+    struct part part = {frame, first, last};
+    const struct sac_gpu_work work = {run_part, &part};
+    return sac__gpu_capture(&frame->graphs[frame->graph_count++], &work, frame->own);
 }
 
 static int capture_all(struct frame *frame)
 {
     int error = 0;
-    if (!frame->settings.timed) error = capture(frame, LETTERBOX, DOWNLOAD);
-    else
-        for (int stage = 0; stage < SAC__STAGES && !error; stage++)
-            error = capture(frame, stage, stage);
-    return error ? error : SAC__CUDA(cudaStreamSynchronize, frame->own);
+    if (!frame->settings.timed) return capture(frame, LETTERBOX, DOWNLOAD);
+    for (int stage = 0; stage < SAC__STAGES && !error; stage++)
+        error = capture(frame, stage, stage);
+    return error;
 }
 
 // --- memory
@@ -139,7 +142,8 @@ static int check_settings(const struct sac_frame_settings *settings,
 static void release(struct frame *frame)
 {
     if (frame->own) cudaStreamSynchronize(frame->own);
-    for (int k = 0; k < frame->graph_count; k++) cudaGraphExecDestroy(frame->graphs[k]);
+    for (int k = 0; k < frame->graph_count; k++)
+        if (frame->graphs[k]) cudaGraphExecDestroy(frame->graphs[k]);
     if (frame->done) cudaEventDestroy(frame->done);
     for (int k = 0; k < SAC__STAGES + 2; k++)
         if (frame->marks[k]) cudaEventDestroy(frame->marks[k]);
@@ -165,8 +169,8 @@ int sac__frame_open(void **frame_out, int device, sac_mode mode,
                     const struct sac_gpu_network *network)
 {
     struct frame *frame = calloc(1, sizeof *frame);
-    int error = frame ? check_settings(settings, network)
-                      : sac__fail(SAC_ENOMEM, "no memory for a frame");
+    int error =
+        frame ? check_settings(settings, network) : sac__fail(SAC_ENOMEM, "no memory for a frame");
     if (!error) error = sac__gpu_enter(device);
     if (error) {
         network->close(network->run);
@@ -176,8 +180,10 @@ int sac__frame_open(void **frame_out, int device, sac_mode mode,
     *frame = (struct frame){.device = device, .settings = *settings, .network = *network};
     error = open_parts(frame, mode);
     sac__gpu_leave();
-    if (error) close_frame(frame);
-    else *frame_out = frame;
+    if (error)
+        close_frame(frame);
+    else
+        *frame_out = frame;
     return error;
 }
 

@@ -68,10 +68,10 @@ int sac__gpu_where(sac_memory *memory_out, int *device_out, const void *data)
     if (error) return error;
     *device_out = attributes.device;
     const int pinned = attributes.type == cudaMemoryTypeHost && attributes.devicePointer == data;
-    *memory_out = attributes.type == cudaMemoryTypeDevice ||
-                          attributes.type == cudaMemoryTypeManaged
-                      ? SAC_CUDA
-                  : pinned ? SAC_HOST_PINNED
-                           : SAC_HOST;
+    *memory_out =
+        attributes.type == cudaMemoryTypeDevice || attributes.type == cudaMemoryTypeManaged
+            ? SAC_CUDA
+        : pinned ? SAC_HOST_PINNED
+                 : SAC_HOST;
     return 0;
 }

@@ -9,7 +9,8 @@ static size_t bytes_of(const sac_tensor *tensor)
     static const size_t bits[] = {SAC_DTYPES(BITS)};
 #undef BITS
     size_t bytes = bits[tensor->dtype] / 8;
-    for (int i = 0; i < tensor->ndim; i++) bytes *= (size_t)tensor->shape[i];
+    for (int i = 0; i < tensor->ndim; i++)
+        bytes *= (size_t)tensor->shape[i];
     return bytes;
 }
 
@@ -45,8 +46,8 @@ static int grow_batch(struct sac_gpu_step *step, int capacity)
     int error = sac__gpu_check(cudaHostAlloc((void **)&step->batch, bytes, 0),
                                "cudaHostAlloc for a batch", bytes);
     if (!error)
-        error = sac__gpu_check(cudaMalloc(&step->device_batch, bytes), "cudaMalloc for a batch",
-                               bytes);
+        error =
+            sac__gpu_check(cudaMalloc(&step->device_batch, bytes), "cudaMalloc for a batch", bytes);
     if (!error) step->capacity = capacity;
     return error;
 }
@@ -68,7 +69,8 @@ static int take_step(struct sac_gpu_step **step_out, struct sac_gpu_steps *steps
 {
     struct sac_gpu_step *step = &steps->steps[steps->next++ % SAC__STEPS];
     int error = 0;
-    if (step->used) error = SAC__CUDA(cudaEventSynchronize, step->used);
+    if (step->used)
+        error = SAC__CUDA(cudaEventSynchronize, step->used);
     else
         error = SAC__CUDA(cudaEventCreateWithFlags, &step->used, cudaEventDisableTiming);
     if (!error) error = grow_batch(step, capacity);
@@ -100,9 +102,9 @@ static int run_step(struct sac_gpu_step *step, struct sac_gpu_picture *picture,
     sac__batch_start(step->batch, input->n, 1);
     if (!error) error = sac__batch_picture(step->batch, index, &picture->image, letterbox, pixels);
     if (!error)
-        error = sac__gpu_check(cudaMemcpyAsync(step->device_batch, step->batch, bytes,
-                                               cudaMemcpyHostToDevice, stream),
-                               "cudaMemcpyAsync of a batch", bytes);
+        error = sac__gpu_check(
+            cudaMemcpyAsync(step->device_batch, step->batch, bytes, cudaMemcpyHostToDevice, stream),
+            "cudaMemcpyAsync of a batch", bytes);
     if (!error) error = sac__letterbox_cuda(input, step->device_batch, stream, 0);
     const int after = SAC__CUDA(cudaEventRecord, step->used, stream);
     return error ? error : after;
@@ -193,6 +195,7 @@ int sac__gpu_boxes(struct sac_gpu_steps *steps, const sac_tensor *output, int64_
 
 void sac__gpu_steps_close(struct sac_gpu_steps *steps)
 {
-    for (int k = 0; k < SAC__STEPS; k++) free_step(&steps->steps[k]);
+    for (int k = 0; k < SAC__STEPS; k++)
+        free_step(&steps->steps[k]);
     sac__gpu_boxes_close(&steps->boxes);
 }

@@ -65,7 +65,8 @@ int sac__upload_plan(struct sac_gpu_picture *picture_out, size_t *bytes, const s
     picture_out->image.memory = in_place ? memory : SAC_CUDA;
     if (in_place) return 0;
     const int count = planes_of(planes, image);
-    for (int k = 0; k < count; k++) *bytes += align_up(planes[k].row * planes[k].rows);
+    for (int k = 0; k < count; k++)
+        *bytes += align_up(planes[k].row * planes[k].rows);
     return 0;
 }
 
