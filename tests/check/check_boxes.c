@@ -1,6 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every set's head and NMS equal the reference, bit for bit.
+#include "ops/math/nms.h"
 #include "rows_case.h"
+
+// Corners of every size from the smallest float to the largest; often on a coarse grid, where two
+// boxes meet exactly at a threshold.
+static struct sac__shifted random_box(void)
+{
+    const float scale = ldexpf(1.f, check_int(0, 3) ? check_int(-2, 4) : check_int(-149, 124));
+    float corner[4];
+    for (int k = 0; k < 4; k++) corner[k] = (float)check_int(k < 2 ? -3 : 0, 8) * scale;
+    if (check_int(0, 50) == 0) corner[check_int(0, 3)] = odd_value();
+    return sac__box_shifted(corner, 0, 1);
+}
+
+static void check_overlap(void)
+{
+    static const float thresholds[] = {0.f, 1e-30f, 0.25f, 0.45f, 0.5f, 0.999999f, 1.f};
+    int above = 0;
+    for (int i = 0; i < 1000000; i++) {
+        const struct sac__shifted a = random_box(), b = random_box();
+        const float iou = check_int(0, 1) ? thresholds[check_int(0, 6)] : check_float(0, 1);
+        const int want = sac__iou(&a, &b) > iou;
+        above += want;
+        CHECK(sac__iou_above(&a, &b, iou) == want,
+              "%g %g %g %g and %g %g %g %g above %.9g: %.9g", (double)a.x1, (double)a.y1,
+              (double)a.x2, (double)a.y2, (double)b.x1, (double)b.y1, (double)b.x2, (double)b.y2,
+              (double)iou, (double)sac__iou(&a, &b));
+    }
+    CHECK(above > 1000, "only %d pairs overlap", above);
+}
 
 static void check_case(sac_workspace *const *workspaces, const struct shape *shape)
 {
@@ -72,6 +101,7 @@ int main(int count, char **arguments)
         const struct shape shape = random_shape();
         check_case(workspaces, &shape);
     }
+    check_overlap();
     const struct shape crowd = {SAC_HEAD_V5, 40000, 3, 1280, 0.95f, 0}; // more than 30000
     for (int i = 0; i < 3; i++) check_case(workspaces, &crowd);
     for (int i = 0; i < CHECK_SETS; i++) sac__workspace_close(&workspaces[i]);
