@@ -71,7 +71,8 @@ def boxes_of(args):
         return
     detector = Detector(args.model)
     for path in args.pictures:
-        yield path, detector(cv2.imread(path), conf=args.conf)[0]
+        picture = cv2.imread(path)
+        yield path, [] if picture is None else detector(picture, conf=args.conf)[0]
 
 
 def main():
@@ -84,6 +85,9 @@ def main():
     whole_count = crop_count = extra_count = pictures = 0
     for path, boxes in boxes_of(args):
         picture = cv2.imread(path)
+        if picture is None:
+            print(f"{path}: not a picture that OpenCV reads", file=sys.stderr)
+            continue
         whole, cropped = read(picture), read_boxes(picture, boxes)
         pictures, whole_count = pictures + 1, whole_count + len(whole)
         crop_count, extra_count = crop_count + len(cropped), extra_count + len(cropped - whole)

@@ -4,14 +4,15 @@
 import torch
 import torch.nn.functional as F
 
-from . import camera, scene
+from . import camera, scene, visible
 
 PAD = 114 / 255
 MAX_BOXES = 20
 SMALLEST = 10.0  # boxes with both sides under this many final pixels are not asked for
 # canvas as a share of the final size, and how often: small ones are low-resolution pictures
 CANVASES = {640: ((0.3125, 0.375, 0.5, 0.75, 1.0), (0.14, 0.16, 0.22, 0.22, 0.26)),
-            1280: ((0.1875, 0.25, 0.375, 0.5, 0.75, 1.0), (0.17, 0.1, 0.2, 0.23, 0.12, 0.18))}
+            1280: ((0.1, 0.1375, 0.1875, 0.25, 0.375, 0.5, 0.75, 1.0),
+                   (0.06, 0.07, 0.12, 0.1, 0.18, 0.19, 0.12, 0.16))}
 
 
 def canvas_sizes(final):
@@ -20,11 +21,14 @@ def canvas_sizes(final):
 
 
 def scenes(bank, draw, b, canvas, final, compose):
-    """b photographed scenes: pictures (b,3,canvas,canvas), boxes, classes and content sizes."""
+    """b photographed scenes: pictures (b,3,canvas,canvas), boxes, classes, content sizes, and which
+    pictures hold no code that fails the rule of visible.py."""
     spec = scene.layout(bank, draw, b, canvas, final)
-    boxes, classes = scene.labels(bank, spec, canvas)
+    boxes, classes, shown = scene.labels(bank, spec, canvas)
     picture = camera.photograph(draw, compose(bank, spec, canvas))
-    return picture, boxes, classes, spec["content"]
+    meets = visible.countable(bank, spec, picture, boxes, shown, final / canvas)
+    good = (meets | (classes < 0)).flatten(1).all(1)
+    return picture, boxes.flatten(1, 2), classes.flatten(1, 2), spec["content"], good
 
 
 def enlarge(picture, boxes, content, final):
@@ -62,7 +66,8 @@ class Pool:
     """A store of finished pictures on the device, renewed a little with every batch taken.
 
     Rendering draws `fresh` scenes on one canvas at a time; the store mixes canvases and lets each
-    picture be seen about batch / fresh times.
+    picture be seen about batch / fresh times. A picture with a code that nobody could find is not
+    stored: the older one stays in its place.
     """
 
     def __init__(self, bank, draw, compose, final, batch, fresh, capacity, mosaics=0.1):
@@ -70,9 +75,9 @@ class Pool:
         self.compose, self.sources = compose, int(batch * mosaics) * 4
         self.host = torch.Generator().manual_seed(draw.generator.initial_seed() + 1)
         self.slot, capacity = 0, capacity // fresh * fresh
-        self.pictures = torch.empty(capacity, 3, final, final, dtype=torch.uint8, device=bank.device)
+        self.pictures = torch.zeros(capacity, 3, final, final, dtype=torch.uint8, device=bank.device)
         self.boxes = torch.zeros(capacity, MAX_BOXES, 4, device=bank.device)
-        self.classes = torch.zeros(capacity, MAX_BOXES, dtype=torch.int64, device=bank.device)
+        self.classes = torch.full((capacity, MAX_BOXES), -1, device=bank.device)
         self.renew()
         while self.slot:
             self.renew()
@@ -81,12 +86,14 @@ class Pool:
     def renew(self):
         sizes, weights = canvas_sizes(self.final)
         canvas = sizes[int(torch.multinomial(torch.tensor(weights), 1, generator=self.host))]
-        picture, boxes, classes, content = scenes(self.bank, self.draw, self.fresh, canvas, self.final,
-                                                  self.compose)
+        picture, boxes, classes, content, good = scenes(self.bank, self.draw, self.fresh, canvas,
+                                                        self.final, self.compose)
         picture, boxes = enlarge(picture, boxes, content, self.final)
         here = slice(self.slot, self.slot + self.fresh)
-        self.pictures[here] = (picture * 255 + 0.5).byte()
-        self.boxes[here], self.classes[here] = pack(boxes, classes)
+        new = ((picture * 255 + 0.5).byte(), *pack(boxes, classes))
+        for store, fresh in zip((self.pictures, self.boxes, self.classes), new, strict=True):
+            keep = good.view(-1, *[1] * (fresh.ndim - 1))
+            store[here] = torch.where(keep, fresh, store[here])
         self.slot = here.stop % len(self.pictures)
 
     @torch.no_grad()

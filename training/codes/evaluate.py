@@ -19,6 +19,9 @@ from .detect import Detector
 from .metrics import coco_map, iou_matrix
 
 
+NEAR = 0.003
+
+
 def pictures(folder):
     for entry in json.loads((pathlib.Path(folder) / "labels.json").read_text()):
         yield entry, cv2.imread(str(pathlib.Path(folder) / entry["file"]))
@@ -30,7 +33,10 @@ def truth(entry, names):
 
 
 def best_threshold(results, classes):
-    """Score with the best F1 at IoU 0.5 over all classes: the threshold to use, and that F1."""
+    """The threshold to use and its F1 at IoU 0.5 over all classes.
+
+    F1 is flat around its best: the threshold is the middle of the scores that come within NEAR of it.
+    """
     scores, right, positives = [], [], 0
     for boxes, score, cls, true_boxes, true_cls in results:
         positives += len(true_cls)
@@ -43,11 +49,14 @@ def best_threshold(results, classes):
                     free.pop(int(overlap.argmax()))
                 scores.append(score[i])
                 right.append(hit)
+    if not any(right):  # an untrained network
+        return 0.25, 0.0, lambda _: 0.0
     order = np.argsort(-np.array(scores))
     hits = np.cumsum(np.array(right)[order])
     f1 = 2 * hits / (np.arange(1, len(order) + 1) + positives)
-    return float(np.array(scores)[order][f1.argmax()]), f1.max(), lambda t: f1[
-        max(int((np.array(scores) > t).sum()) - 1, 0)]
+    scores = np.array(scores)[order]
+    near = scores[f1 >= f1.max() - NEAR]
+    return float(near[0] + near[-1]) / 2, f1.max(), lambda t: f1[max(int((scores > t).sum()) - 1, 0)]
 
 
 def generated(detector, folder):

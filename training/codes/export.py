@@ -7,7 +7,9 @@ fp32, so that every engine takes it, at half the size.
 
 import argparse
 import datetime
+import json
 import math
+import pathlib
 
 import numpy as np
 import onnx
@@ -28,6 +30,11 @@ def load(path):
     net.load_state_dict({k: v.float() if v.dtype.is_floating_point else v
                          for k, v in saved["ema"].items()})
     return net.eval().fuse()
+
+
+def chosen_threshold(figures):
+    """One threshold for every precision."""
+    return sum(f["best_threshold"] for f in figures.values()) / len(figures)
 
 
 def calibrate(net, threshold, usual=0.25):
@@ -158,7 +165,11 @@ def main():
     p.add_argument("--size", type=int, help="side of the square input; default 640 or 1280 by shape")
     p.add_argument("--threshold", type=float, default=0.25,
                    help="best score threshold on generated data; it becomes the usual 0.25")
+    p.add_argument("--figures", help="written by codes.agree: the threshold is the mean of its best ones")
     args = p.parse_args()
+    if args.figures:
+        args.threshold = chosen_threshold(json.loads(pathlib.Path(args.figures).read_text()))
+        print(f"threshold {args.threshold:.3f}")
     net = calibrate(load(args.checkpoint), args.threshold)
     onnx.save(build(net, args.size or SIZE[net.shape], args.half), args.out)
     check(net, args.out, args.size or SIZE[net.shape])

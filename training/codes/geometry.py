@@ -104,14 +104,13 @@ def outline(boxes, steps=8):
     return low + side * torch.stack([x, y], -1)
 
 
-def visible_boxes(warp, boxes, classes, content, canvas):
-    """Boxes (B,K,M,4) of symbols clipped to the content; classes -1 where less than 0.4 is left."""
-    b, k, m = classes.shape
+def symbol_boxes(warp, boxes, content, canvas):
+    """Boxes (B,K,M,4) of symbols clipped to the content, and the part of each that is left."""
+    b, k, m = boxes.shape[:3]
     points = warp.forward(outline(boxes).flatten(2, 3)).view(b, k, m, -1, 2)
     full = torch.cat([points.amin(3), points.amax(3)], -1)
     low = ((canvas - content) / 2).view(b, 1, 1, 2)
     high = ((canvas + content) / 2).view(b, 1, 1, 2)
     clipped = torch.cat([full[..., :2].clamp(low, high), full[..., 2:].clamp(low, high)], -1)
     area = lambda t: (t[..., 2:] - t[..., :2]).prod(-1)  # noqa: E731
-    shown = area(clipped) > 0.4 * area(full).clamp(min=1e-6)
-    return torch.where(shown, classes, -1), clipped
+    return clipped, area(clipped) / area(full).clamp(min=1e-6)

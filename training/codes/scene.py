@@ -6,11 +6,12 @@ import math
 import torch
 
 from . import patches
-from .geometry import Warp, inverse, visible_boxes
+from .geometry import Warp, inverse, symbol_boxes
 
 LAYERS = 7  # 0 a big thing below, 1-5 things with codes, 6 an occluder
 MIPS = 6
 ATLAS_W = patches.SIZE * 3 // 2
+ABSENT = 0.02  # a symbol with less of its box in the picture is not in it at all
 ASPECTS = (1, 1, 1, 4 / 3, 4 / 3, 3 / 4, 3 / 2, 2, 2 / 3, 16 / 9, 9 / 16)
 
 
@@ -47,7 +48,14 @@ class Bank:
         self.coded = has_code.nonzero()[:, 0]
         self.bare = (has_code & (kind == patches.BARE)).nonzero()[:, 0]
         self.plain = (~has_code).nonzero()[:, 0]
+        self.few = torch.cat([self.fewest(c) for c in self.classes[self.bare, 0].unique()])
         self.photos = torch.from_numpy(pictures).to(device)
+
+
+    def fewest(self, class_id, share=0.3):
+        """The bare symbols of a class with the fewest modules."""
+        mine = self.bare[self.classes[self.bare, 0] == class_id]
+        return mine[self.modules[mine, 0].argsort(stable=True)[:max(int(len(mine) * share), 1)]]
 
 
 class Draw:
@@ -72,19 +80,23 @@ class Draw:
 
 
 def choose_patches(bank, draw, b):
-    """Which patch lies in which layer, (B,LAYERS), and which layers there are, bool."""
+    """Which patch lies in which layer, (B,LAYERS), which layers there are, and which scenes show
+    one thing alone, one thing that is the whole picture, one large code of few modules; bool."""
     ids = draw.pick(bank.coded, b, LAYERS)
     ids = torch.where(draw.chance(0.4, b, LAYERS), draw.pick(bank.bare, b, LAYERS), ids)
     mode = draw.uniform(0, 1, b)
-    single, tight, none = mode < 0.45, mode > 0.90, (mode > 0.75) & (mode <= 0.90)
+    single, large, tight = mode < 0.45, mode < 0.15, mode > 0.90
+    none = (mode > 0.75) & (mode <= 0.90)
     count = torch.where(single | tight, 1, 1 + draw.uniform(0, 5, b).long())
     layer = torch.arange(LAYERS, device=bank.device)
     active = (layer >= 1) & (layer <= count[:, None]) & (layer < LAYERS - 1)
     plain = draw.chance(0.12, b, LAYERS) & (layer > 1) | none[:, None] | (layer == 0) | (layer == LAYERS - 1)
     ids = torch.where(plain, draw.pick(bank.plain, b, LAYERS), ids)
+    few = large | tight & draw.chance(0.5, b)
+    ids[:, 1] = torch.where(few, draw.pick(bank.few, b), ids[:, 1])
     active[:, 0] = draw.chance(0.35, b) & ~tight
     active[:, LAYERS - 1] = draw.chance(0.1, b) & ~tight & ~none
-    return ids, active, single, tight
+    return ids, active, single, tight, large
 
 
 def content_size(bank, draw, ids, tight, canvas):
@@ -102,7 +114,7 @@ def content_size(bank, draw, ids, tight, canvas):
     return wide * canvas, turns
 
 
-def scales(bank, draw, ids, single, tight, content, canvas, final):
+def scales(bank, draw, ids, single, tight, large, content, canvas, final):
     """Canvas pixels a patch pixel, (B,LAYERS)."""
     b = ids.shape[0]
     box = bank.boxes[ids][:, :, 0]
@@ -113,7 +125,8 @@ def scales(bank, draw, ids, single, tight, content, canvas, final):
     smallest = torch.minimum(smallest, room * 0.9)
     largest = torch.maximum(smallest * 1.01, room * 0.5)
     many = smallest * (largest / smallest) ** draw.uniform(0, 1, b, LAYERS)
-    one = torch.maximum(room * draw.uniform(0.15, 1.05, b, LAYERS), smallest)
+    least = torch.where(large, 0.5, 0.15)[:, None]
+    one = torch.maximum(room * (least + (1.05 - least) * draw.uniform(0, 1, b, LAYERS)), smallest)
     target = torch.where(single[:, None], one, many)
     plain = bank.classes[ids][..., 0] < 0
     target = torch.where(plain, content.amax(1, keepdim=True) * draw.uniform(0.15, 1.3, b, LAYERS), target)
@@ -271,9 +284,9 @@ def background_spec(bank, draw, b):
 
 def layout(bank, draw, b, canvas, final):
     """Everything random about b scenes on a canvas that will be enlarged to final pixels."""
-    ids, active, single, tight = choose_patches(bank, draw, b)
+    ids, active, single, tight, large = choose_patches(bank, draw, b)
     content, turns = content_size(bank, draw, ids, tight, canvas)
-    g = scales(bank, draw, ids, single, tight, content, canvas, final)
+    g = scales(bank, draw, ids, single, tight, large, content, canvas, final)
     warp = Warp.random(draw, bank.size[ids], g, turns, tight)
     warp.centre(place(bank, draw, warp, ids, active, tight, content, canvas))
     coded = bank.classes[ids][..., 0] >= 0
@@ -306,10 +319,7 @@ class Composer:
 
 
 def labels(bank, spec, canvas):
-    """Boxes (B,M,4) on the canvas, classes (B,M), -1 where there is none."""
-    ids = spec["ids"]
-    classes, boxes = visible_boxes(spec["warp"], bank.boxes[ids], bank.classes[ids], spec["content"],
-                                   canvas)
-    shown = spec["active"][:, :, None] & (classes >= 0)
-    classes = torch.where(shown, classes, -1)
-    return boxes.flatten(1, 2), classes.flatten(1, 2)
+    """Boxes (B,K,M,4) on the canvas, classes (B,K,M), -1 where there is none, part of each box shown."""
+    classes = torch.where(spec["active"][:, :, None], bank.classes[spec["ids"]], -1)
+    boxes, shown = symbol_boxes(spec["warp"], bank.boxes[spec["ids"]], spec["content"], canvas)
+    return boxes, torch.where(shown > ABSENT, classes, -1), shown

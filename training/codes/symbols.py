@@ -9,7 +9,8 @@ import zxingcpp
 from . import CLASSES
 
 FORMAT = zxingcpp.BarcodeFormat
-LINEAR = ("EAN13", "EAN13", "EAN13", "UPCA", "UPCA", "EAN8", "UPCE", "Code128", "Code128", "Code39",
+THINNEST = 8  # PDF417 of few rows is drawn again: encoders aim at about 3 to 1
+LINEAR = ("EAN13", "EAN13", "EAN13", "UPCA", "UPCA", "EAN8", "UPCE", "UPCE", "Code128", "Code128", "Code39",
           "Code93", "ITF", "ITF14", "Codabar", "DataBarOmni", "DataBarLtd", "DataBarExp",
           "DataBarStkOmni", "DataBarExpStk")
 DIGITS = {"EAN13": 12, "EAN8": 7, "UPCA": 11, "UPCE": 7, "ITF14": 13, "DataBarOmni": 13,
@@ -55,11 +56,15 @@ def aztec(rng):
 
 def pdf417(rng):
     name = "CompactPDF417" if rng.random() < 0.12 else "PDF417"
-    content = text(rng, 250)
+    content, columns = text(rng, 250), int(rng.integers(1, 13))
     try:
-        return bitmap(content, name, columns=int(rng.integers(1, 13)))
+        dark = bitmap(content, name, columns=columns)
     except ValueError:
-        return bitmap(content, name)
+        dark = bitmap(content, name)
+    while dark.shape[1] > THINNEST * dark.shape[0] and columns > 1:
+        columns //= 2
+        dark = bitmap(content, name, columns=columns)
+    return dark
 
 
 def linear_content(rng, name):
@@ -89,7 +94,7 @@ def linear(rng):
     except ValueError:  # a check digit or length that this kind refuses
         name = "Code128"
         dark = bitmap(linear_content(rng, name), name)
-    height = int(dark.shape[1] * np.exp(rng.uniform(np.log(0.1), np.log(0.95))))
+    height = int(dark.shape[1] * np.exp(rng.uniform(np.log(0.15), np.log(0.95))))
     rows = np.linspace(0, dark.shape[0] - 1, max(height, 4)).round().astype(int)
     return dark[rows]
 

@@ -38,7 +38,11 @@ def parse():
     p.add_argument("--save-every", type=float, default=30, help="seconds between checkpoints")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--init", help="ema.pt of an earlier run to start from")
-    p.add_argument("--compile", action="store_true")
+    p.add_argument("--tune", action="store_true",
+                   help="for small batches: keep the batch norms' statistics and the first two stages")
+    p.add_argument("--ema", type=float, default=0.9995, help="decay of the averaged weights")
+    p.add_argument("--warm", type=int, default=300, help="steps until the learning rate is full")
+    p.add_argument("--compile", choices=("none", "scenes", "all"), default="none")
     return p.parse_args()
 
 
@@ -51,7 +55,7 @@ class Ema:
     @torch.no_grad()
     def update(self, net):
         self.steps += 1
-        d = self.decay * (1 - math.exp(-self.steps / 1000))
+        d = self.decay * (1 - math.exp(-self.steps * (1 - self.decay) * 2))
         mine = [v for v in self.net.state_dict().values() if v.dtype.is_floating_point]
         theirs = [v for v in net.state_dict().values() if v.dtype.is_floating_point]
         torch._foreach_lerp_(mine, theirs, 1 - d)
@@ -67,12 +71,21 @@ def optimizer(net, lr, weight_decay):
 def share_gradients(net, world):
     if world == 1:
         return
-    grads = [p.grad for p in net.parameters()]
+    grads = [p.grad for p in net.parameters() if p.grad is not None]
     flat = torch._utils._flatten_dense_tensors(grads)
     dist.all_reduce(flat)
     flat /= world
     for grad, mean in zip(grads, torch._utils._unflatten_dense_tensors(flat, grads), strict=True):
         grad.copy_(mean)
+
+
+def hold(net):
+    """Keeps the batch norms' statistics, and the stem and first two stages as they are."""
+    for module in net.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eval()
+    for part in (net.stem, *net.down[:2], *net.stage[:2]):
+        part.requires_grad_(False)
 
 
 def stages(specs):
@@ -100,7 +113,9 @@ class Trainer:
             dist.init_process_group("nccl" if cuda else "gloo")
         torch.manual_seed(args.seed)
         self.net = Yolo(args.shape).to(self.device, memory_format=torch.channels_last)
-        self.ema = Ema(self.net)
+        self.ema = Ema(self.net, args.ema)
+        if args.tune:
+            hold(self.net)
         self.opt = optimizer(self.net, args.lr, args.weight_decay)
         self.step, self.spent = 0, 0.0
         self.out = pathlib.Path(args.out)
@@ -109,8 +124,8 @@ class Trainer:
         draw = scene.Draw(self.device, args.seed * 1000 + self.rank + 17 * self.step)
         rendered = dict(np.load(args.patches))
         self.bank, self.draw = scene.Bank(rendered, photos.load(), self.device), draw
-        self.forward = torch.compile(self.net, dynamic=False) if args.compile else self.net
-        self.compose = scene.Composer(args.compile)
+        self.forward = torch.compile(self.net, dynamic=False) if args.compile == "all" else self.net
+        self.compose = scene.Composer(args.compile != "none")
 
     def resume(self):
         path = self.out / "last.pt"
@@ -138,15 +153,14 @@ class Trainer:
         os.replace(self.out / "ema.tmp", self.out / "ema.pt")
 
     def rate(self, progress):
-        warm = min(1.0, (self.step + 1) / 300)
+        warm = min(1.0, (self.step + 1) / self.args.warm)
         return self.args.lr * warm * (0.01 + 0.99 * (1 + math.cos(math.pi * min(progress, 1))) / 2)
 
     def train_step(self, pool, size, progress):
         for group in self.opt.param_groups:
             group["lr"] = self.rate(progress)
-        half = torch.bfloat16 if self.device.type == "cuda" else torch.float32
-        picture, boxes, classes = pool.next(half)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=half == torch.bfloat16):
+        picture, boxes, classes = pool.next(torch.bfloat16)
+        with torch.autocast(self.device.type, torch.bfloat16):
             raws = self.forward(picture)
         total, parts = loss(raws, self.net.anchors, self.net.strides, boxes, classes, size)
         self.opt.zero_grad(set_to_none=True)

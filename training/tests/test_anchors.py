@@ -14,8 +14,8 @@ def test_best_possible_recall(bank, shape, final):
     draw, sides = scene.Draw("cpu", 2), []
     for canvas in batch.canvas_sizes(final)[0]:
         spec = scene.layout(bank, draw, 60, canvas, final)
-        boxes, classes = scene.labels(bank, spec, canvas)
-        boxes, classes = batch.pack(boxes * (final / canvas), classes)
+        boxes, classes, _ = scene.labels(bank, spec, canvas)
+        boxes, classes = batch.pack(boxes.flatten(1, 2) * (final / canvas), classes.flatten(1, 2))
         boxes = boxes[classes >= 0]
         sides.append(boxes[:, 2:] - boxes[:, :2])
     sides = torch.cat(sides)

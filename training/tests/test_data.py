@@ -57,7 +57,8 @@ def test_boxes_hold_the_ink_of_their_symbols(bank):
     spec = scene.layout(bank, draw, 24, 240, 640)
     spec["active"][:] = False
     spec["active"][:, 1] = True
-    boxes, classes = scene.labels(bank, spec, 240)
+    boxes, classes, _ = scene.labels(bank, spec, 240)
+    boxes, classes = boxes.flatten(1, 2), classes.flatten(1, 2)
     for i in range(24):
         shown = torch.nonzero(classes[i] >= 0)[:, 0]
         if len(shown) != 1 or (boxes[i, shown[0]] < 2).any() or (boxes[i, shown[0]] > 238).any():
@@ -104,6 +105,25 @@ def test_seeded_pools_are_equal(bank):
     one, two = first(), first()
     assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
     assert one[0].shape == (8, 3, 64, 64)
+
+
+def test_no_pdf417_is_a_mere_line():
+    rng = np.random.default_rng(11)
+    shapes = [symbols.symbol(rng, CLASSES.index("pdf417")).shape for _ in range(60)]
+    assert max(w / h for h, w in shapes) <= symbols.THINNEST
+
+
+def test_large_codes_of_few_modules_are_common(bank):
+    """At least one picture in eight is one code over half of its shorter side, few modules each."""
+    spec = scene.layout(bank, scene.Draw("cpu", 3), 400, 240, 1280)
+    boxes, classes, _ = scene.labels(bank, spec, 240)
+    side = (boxes[..., 2:] - boxes[..., :2]).amax(-1) / spec["content"].amin(1)[:, None, None]
+    few = torch.isin(spec["ids"], bank.few)[:, :, None]
+    assert ((side > 0.5) & (classes >= 0) & few).flatten(1).any(1).float().mean() > 0.125
+    for c in range(len(CLASSES)):
+        mine, all_of = (ids[bank.classes[ids, 0] == c] for ids in (bank.few, bank.bare))
+        assert 0 < len(mine) <= max(len(all_of) // 3, 1)
+        assert bank.modules[mine, 0].max() <= bank.modules[all_of, 0].median()
 
 
 def test_train_and_test_photographs_differ():

@@ -84,3 +84,19 @@ def test_best_threshold_separates_right_from_wrong():
     bad = (box, np.array([0.3]), np.array([0]), np.zeros((0, 4)), np.zeros(0, int))
     threshold, f1, _ = best_threshold([good, good, bad], 1)
     assert threshold == pytest.approx(0.8) and f1 == 1
+
+
+def test_the_threshold_lies_in_the_middle_of_a_flat_best():
+    box, none = np.array([[0, 0, 10, 10.0]]), (np.zeros((0, 4)), np.zeros(0, int))
+    hits = [(box, np.array([s]), np.array([0]), box, np.array([0])) for s in (0.9, 0.8, 0.7, 0.6)]
+    wrong = (box, np.array([0.2]), np.array([0]), *none)
+    # 1000 more that are all found at 0.95: one more right or wrong hardly moves F1
+    sure = [(box, np.array([0.95]), np.array([0]), box, np.array([0]))] * 1000
+    threshold, f1, _ = best_threshold([*hits, wrong, *sure], 1)
+    assert f1 == 1 and threshold == pytest.approx((0.95 + 0.2) / 2)
+
+
+def test_a_network_that_finds_nothing_has_no_best_threshold():
+    nothing = (np.zeros((0, 4)), np.zeros(0), np.zeros(0, int))
+    threshold, f1, _ = best_threshold([(*nothing, np.array([[0, 0, 10, 10.0]]), np.array([0]))], 1)
+    assert threshold == 0.25 and f1 == 0
