@@ -71,8 +71,9 @@ def level_loss(raw, anchors, boxes, classes):
     return box, obj, (cls.mean(-1) * weight).sum()
 
 
-def loss(raws, model_anchors, strides, boxes, classes, size):
-    """Total and its three parts. boxes (B,M,4) x1,y1,x2,y2 in pixels, classes (B,M), -1 for none."""
+def loss(raws, model_anchors, strides, boxes, classes, size, box_gain=1.0):
+    """Total and its three parts. boxes (B,M,4) x1,y1,x2,y2 in pixels, classes (B,M), -1 for none;
+    box_gain: weight of the boxes, 1 as published."""
     wh = (boxes[..., 2:] - boxes[..., :2]).clamp(min=1)
     centred = torch.cat([(boxes[..., :2] + boxes[..., 2:]) / 2, wh], -1)
     levels = len(raws)
@@ -81,6 +82,6 @@ def loss(raws, model_anchors, strides, boxes, classes, size):
         box, obj, cls = level_loss(raw, model_anchors[i] / strides[i], centred / strides[i], classes)
         parts = [parts[0] + box, parts[1] + obj * BALANCE[levels][i], parts[2] + cls]
     share = 3 / levels
-    gains = (0.05 * share, 1.0 * (size / 640) ** 2 * share, 0.5 * raws[0].shape[-1] / 85 * share)
+    gains = (0.05 * box_gain * share, 1.0 * (size / 640) ** 2 * share, 0.5 * raws[0].shape[-1] / 85 * share)
     total = sum(g * p for g, p in zip(gains, parts, strict=True))
     return total, torch.stack([p.detach() for p in parts])

@@ -41,6 +41,7 @@ def parse():
     p.add_argument("--tune", action="store_true",
                    help="for small batches: keep the batch norms' statistics and the first two stages")
     p.add_argument("--ema", type=float, default=0.9995, help="decay of the averaged weights")
+    p.add_argument("--box", type=float, default=1.0, help="weight of the box loss, 1 as published")
     p.add_argument("--warm", type=int, default=300, help="steps until the learning rate is full")
     p.add_argument("--compile", choices=("none", "scenes", "all"), default="none")
     return p.parse_args()
@@ -162,7 +163,8 @@ class Trainer:
         picture, boxes, classes = pool.next(torch.bfloat16)
         with torch.autocast(self.device.type, torch.bfloat16):
             raws = self.forward(picture)
-        total, parts = loss(raws, self.net.anchors, self.net.strides, boxes, classes, size)
+        total, parts = loss(raws, self.net.anchors, self.net.strides, boxes, classes, size,
+                            self.args.box)
         self.opt.zero_grad(set_to_none=True)
         total.backward()
         share_gradients(self.net, self.world)

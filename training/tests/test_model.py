@@ -39,6 +39,17 @@ def test_ciou_of_equal_and_of_apart_boxes():
     assert ciou(a, a + torch.tensor([100.0, 0, 0, 0])) < 0
 
 
+def test_the_box_gain_weighs_the_boxes_alone():
+    torch.manual_seed(0)
+    net, boxes = Yolo("n"), torch.tensor([[[32.0, 32, 96, 96]]])
+    with torch.no_grad():
+        raws = net(torch.rand(1, 3, 128, 128))
+        args = raws, net.anchors, net.strides, boxes, torch.zeros(1, 1, dtype=torch.long), 128
+        (one, parts), (two, again) = loss(*args), loss(*args, 2.0)
+    assert torch.equal(parts, again)
+    assert torch.allclose(two - one, 0.05 * parts[0])
+
+
 def test_a_small_network_learns_one_picture():
     torch.manual_seed(0)
     net = Yolo("n")
