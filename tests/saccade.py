@@ -56,7 +56,8 @@ class Nms(c.Structure):
 
 
 class Timings(c.Structure):
-    _fields_ = [("letterbox", c.c_double), ("network", c.c_double), ("boxes", c.c_double)]
+    _fields_ = [(name, c.c_double) for name in
+                ("letterbox", "network", "boxes", "upload", "download")]
 
 
 class Detections(c.Structure):
