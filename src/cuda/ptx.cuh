@@ -17,6 +17,23 @@ SAC__DEVICE uint32_t sac__shared_address(const void *shared)
     return static_cast<uint32_t>(__cvta_generic_to_shared(shared));
 }
 
+/// Keeps a value in its register: the compiler would rather compute some again in every turn of a
+/// loop than hold them.
+SAC__DEVICE void sac__keep(int &value)
+{
+    asm volatile("" : "+r"(value));
+}
+
+SAC__DEVICE void sac__keep(uint32_t &value)
+{
+    asm volatile("" : "+r"(value));
+}
+
+template <class T> SAC__DEVICE void sac__keep(T *&pointer)
+{
+    asm volatile("" : "+l"(pointer));
+}
+
 // --- Programmatic dependent launch -------------------------------------------------------------
 
 /// Waits until the grids before this one are complete and their writes visible. Before it: nothing

@@ -30,13 +30,24 @@ struct tile {
     static constexpr int STAGE_BYTES = (ROWS + COLUMNS) * ROW_BYTES;
     static constexpr int WIDTH = COLUMNS + PAD; ///< of a row of sums, floats
     static constexpr int SUMS = ROWS * WIDTH;
+    /// Blocks on a processor, so that the compiler knows that registers are not scarce.
+    static constexpr int BLOCKS = STAGES * STAGE_BYTES > 75 * 1024 ? 2 : 3;
 };
 
-/// What a thread fetches of the input: the same 8 depths of a step for some of the tile's rows.
+/// What a thread fetches: 8 depths of a step for some of the tile's rows, and 16 bytes here and there
+/// of the step's weights. Everything that the main loop needs is in registers.
 template <class T> struct source {
-    int offset[T::SHARE];      ///< elements from conv.in to the row's first tap; may be negative
+    const __half *in;
+    const char *weights;       ///< of the next step
+    int weight_step;           ///< bytes
+    unsigned columns;          ///< bit i: the i-th 16 bytes of weights exist
+    uint32_t to, weights_to;   ///< bytes into a stage
+    int offset[T::SHARE];      ///< elements from `in` to the row's first tap; may be negative
     unsigned inside[T::SHARE]; ///< bits 0-15: taps r within the picture; bits 16-31: taps s
     int r, s, c;               ///< of the next step
+    int tap;                   ///< elements from the first tap to it
+    int channels, window_h, window_w;
+    int next_s, next_r; ///< what the next tap of a row and the next row of taps add to `tap`
 };
 
 /// Bits of the taps that lie within 0 to extent-1.
@@ -50,12 +61,66 @@ __device__ unsigned taps_inside(int first, int dilation, int taps, int extent)
     return bits;
 }
 
+/// Packed as they lie in shared memory, weights are a plain copy.
+template <class T>
+__device__ void weights_open(source<T> &from, const sac_conv &c, int column, int step)
+{
+    int thread = static_cast<int>(threadIdx.x), line = thread / PIECES;
+    from.weight_step = c.out_channels * ROW_BYTES;
+    from.weights = static_cast<const char *>(c.weights) +
+                   (static_cast<int64_t>(step) * c.out_channels + column) * ROW_BYTES + thread * 16;
+    from.weights_to = static_cast<uint32_t>(T::ROWS * ROW_BYTES + thread * 16);
+    from.columns = 0;
+#pragma unroll
+    for (int i = 0; i < T::WEIGHTS; i++)
+        if (column + line + i * T::LINES < c.out_channels) from.columns |= 1u << i;
+    sac__keep(from.weights);
+    sac__keep(from.weight_step);
+    sac__keep(from.weights_to);
+    sac__keep(from.columns);
+}
+
+template <class T> __device__ void fetch_weights(uint32_t stage, source<T> &from)
+{
+    int line = static_cast<int>(threadIdx.x) / PIECES;
+#pragma unroll
+    for (int i = 0; i < T::WEIGHTS; i++) {
+        if (T::COLUMNS % T::LINES && line + i * T::LINES >= T::COLUMNS) break;
+        sac__cp_async<16>(stage + from.weights_to + i * T::THREADS * 16,
+                          from.weights + i * T::THREADS * 16, from.columns >> i & 1 ? 16 : 0);
+    }
+    from.weights += from.weight_step;
+}
+
+/// The first step of this thread's depth.
+template <class T> __device__ void depth_open(source<T> &from, const sac_conv &c, int step)
+{
+    int piece = static_cast<int>(threadIdx.x) % PIECES;
+    int depth = step * STEP + piece * 8, tap = depth / c.channels;
+    from.c = depth - tap * c.channels;
+    from.r = tap / c.kernel[1];
+    from.s = tap - from.r * c.kernel[1];
+    from.channels = c.channels;
+    from.window_h = c.kernel[0];
+    from.window_w = c.kernel[1];
+    from.next_s = c.dilation[1] * c.in_pitch;
+    from.next_r = (c.dilation[0] * c.width - c.kernel[1] * c.dilation[1]) * c.in_pitch;
+    from.tap = from.r * c.dilation[0] * c.width * c.in_pitch + from.s * from.next_s + from.c;
+    sac__keep(from.channels);
+    sac__keep(from.window_h);
+    sac__keep(from.window_w);
+    sac__keep(from.next_s);
+    sac__keep(from.next_r);
+}
+
 template <class T>
 __device__ void source_open(source<T> &from, const sac_conv_problem &p, int first_row, int step)
 {
     const sac_conv &c = p.conv;
     int piece = static_cast<int>(threadIdx.x) % PIECES,
         line = static_cast<int>(threadIdx.x) / PIECES;
+    from.in = static_cast<const __half *>(c.in);
+    from.to = static_cast<uint32_t>(line * ROW_BYTES + ((piece ^ (line & 7)) << 4));
 #pragma unroll
     for (int i = 0; i < T::SHARE; i++) {
         int row = first_row + line + i * T::LINES;
@@ -65,55 +130,37 @@ __device__ void source_open(source<T> &from, const sac_conv_problem &p, int firs
         from.inside[i] = taps_inside(y, c.dilation[0], c.kernel[0], c.height) |
                          taps_inside(x, c.dilation[1], c.kernel[1], c.width) << 16;
         if (row >= p.pixels) from.inside[i] = 0;
+        sac__keep(from.offset[i]);
+        sac__keep(from.inside[i]);
     }
-    int depth = step * STEP + piece * 8, tap = depth / c.channels;
-    from.c = depth - tap * c.channels;
-    from.r = tap / c.kernel[1];
-    from.s = tap - from.r * c.kernel[1];
+    depth_open(from, c, step);
+    sac__keep(from.in);
+    sac__keep(from.to);
 }
 
-/// Fetches the next step's rows. Beyond the last tap `r` is outside all masks: zeros.
-template <class T> __device__ void fetch_rows(uint32_t stage, source<T> &from, const sac_conv &c)
+/// Fetches the next step's rows; beyond the last tap, zeros.
+template <class T> __device__ void fetch_rows(uint32_t stage, source<T> &from)
 {
-    int piece = static_cast<int>(threadIdx.x) % PIECES,
-        line = static_cast<int>(threadIdx.x) / PIECES;
-    int tap = (from.r * c.dilation[0] * c.width + from.s * c.dilation[1]) * c.in_pitch + from.c;
-    uint32_t to = stage + line * ROW_BYTES + ((piece ^ (line & 7)) << 4);
-    const __half *in = static_cast<const __half *>(c.in);
+    int line = static_cast<int>(threadIdx.x) / PIECES;
 #pragma unroll
     for (int i = 0; i < T::SHARE; i++) {
         if (T::ROWS % T::LINES && line + i * T::LINES >= T::ROWS) break;
         unsigned inside = from.inside[i] >> from.r & from.inside[i] >> (16 + from.s) & 1u;
-        if (from.r >= c.kernel[0]) inside = 0;
-        const __half *at = inside ? in + (from.offset[i] + tap) : in;
-        sac__cp_async<16>(to + i * T::LINES * ROW_BYTES, at, inside ? 16 : 0);
+        bool there = inside && from.r < from.window_h;
+        sac__cp_async<16>(stage + from.to + i * T::LINES * ROW_BYTES,
+                          from.in + (from.offset[i] + from.tap), there ? 16 : 0);
     }
-    for (from.c += STEP; from.c >= c.channels; from.c -= c.channels)
-        if (++from.s == c.kernel[1]) from.s = 0, from.r++;
-}
-
-/// Fetches the weights of a step: packed as they lie in shared memory, so this is a plain copy.
-template <class T>
-__device__ void fetch_weights(uint32_t stage, const sac_conv &c, int column, int step)
-{
-    int thread = static_cast<int>(threadIdx.x), line = thread / PIECES;
-    uint32_t to = stage + T::ROWS * ROW_BYTES + thread * 16;
-    const char *from = static_cast<const char *>(c.weights) +
-                       (static_cast<int64_t>(step) * c.out_channels + column) * ROW_BYTES;
-#pragma unroll
-    for (int i = 0; i < T::WEIGHTS; i++) {
-        if (T::COLUMNS % T::LINES && line + i * T::LINES >= T::COLUMNS) break;
-        bool inside = column + line + i * T::LINES < c.out_channels;
-        const char *at = inside ? from + thread * 16 + i * T::THREADS * 16 : from;
-        sac__cp_async<16>(to + i * T::THREADS * 16, at, inside ? 16 : 0);
+    from.tap += STEP;
+    for (from.c += STEP; from.c >= from.channels; from.c -= from.channels) {
+        from.tap += from.next_s - from.channels;
+        if (++from.s == from.window_w) from.s = 0, from.r++, from.tap += from.next_r;
     }
 }
 
 /// A warp's place in a tile, and its lanes' places in the matrices of ldmatrix.
 struct lane {
-    int m, n, k;               ///< first row, first column, first depth of 16
-    uint32_t row, column;      ///< bytes into a stage
-    uint32_t piece_m, piece_n; ///< swizzled, bytes
+    int m, n, k;          ///< first row, first column, first depth of 16
+    uint32_t row, column; ///< bytes into a stage; a depth of 16 further is ^ 32, swizzled as they are
 };
 
 template <class T> __device__ lane lane_of()
@@ -126,8 +173,10 @@ template <class T> __device__ lane lane_of()
     uint32_t swizzle = (static_cast<uint32_t>(id & 7) ^ static_cast<uint32_t>(l.k * 2)) << 4;
     l.row = static_cast<uint32_t>((l.m + (id & 15)) * ROW_BYTES);
     l.column = static_cast<uint32_t>((T::ROWS + l.n + (id & 7) + (id >> 4) * 8) * ROW_BYTES);
-    l.piece_m = swizzle ^ static_cast<uint32_t>(id >> 4) << 4;
-    l.piece_n = swizzle ^ static_cast<uint32_t>(id >> 3 & 1) << 4;
+    l.row += swizzle ^ static_cast<uint32_t>(id >> 4) << 4;
+    l.column += swizzle ^ static_cast<uint32_t>(id >> 3 & 1) << 4;
+    sac__keep(l.row);
+    sac__keep(l.column);
     return l;
 }
 
@@ -139,10 +188,10 @@ __device__ void multiply(float (&sums)[T::MT][T::NT][4], uint32_t stage, const l
         uint32_t a[T::MT][4], b[T::NT / 2][4];
 #pragma unroll
         for (int m = 0; m < T::MT; m++)
-            sac__ldmatrix_x4(a[m], stage + l.row + m * 16 * ROW_BYTES + (l.piece_m ^ (k << 5)));
+            sac__ldmatrix_x4(a[m], stage + (l.row ^ (k << 5)) + m * 16 * ROW_BYTES);
 #pragma unroll
         for (int n = 0; n < T::NT / 2; n++)
-            sac__ldmatrix_x4(b[n], stage + l.column + n * 16 * ROW_BYTES + (l.piece_n ^ (k << 5)));
+            sac__ldmatrix_x4(b[n], stage + (l.column ^ (k << 5)) + n * 16 * ROW_BYTES);
 #pragma unroll
         for (int m = 0; m < T::MT; m++)
 #pragma unroll
@@ -158,17 +207,17 @@ __device__ void accumulate(float (&sums)[T::MT][T::NT][4], uint32_t shared,
                            const sac_conv_problem &p, const place &at, int begin, int end)
 {
     source<T> from;
+    weights_open(from, p.conv, at.column, begin);
 #pragma unroll
     for (int k = 0; k < T::STAGES - 1; k++)
-        if (begin + k < end)
-            fetch_weights<T>(shared + k * T::STAGE_BYTES, p.conv, at.column, begin + k);
+        if (begin + k < end) fetch_weights<T>(shared + k * T::STAGE_BYTES, from);
     source_open(from, p, at.row, begin);
     lane l = lane_of<T>();
     sac__grid_release();
     sac__grid_wait();
 #pragma unroll
     for (int k = 0; k < T::STAGES - 1; k++) {
-        if (begin + k < end) fetch_rows<T>(shared + k * T::STAGE_BYTES, from, p.conv);
+        if (begin + k < end) fetch_rows<T>(shared + k * T::STAGE_BYTES, from);
         sac__cp_async_commit();
     }
     uint32_t read = shared, write = shared + (T::STAGES - 1) * T::STAGE_BYTES;
@@ -177,8 +226,8 @@ __device__ void accumulate(float (&sums)[T::MT][T::NT][4], uint32_t shared,
         sac__cp_async_wait<T::STAGES - 2>();
         __syncthreads();
         if (step + T::STAGES - 1 < end) {
-            fetch_rows<T>(write, from, p.conv);
-            fetch_weights<T>(write, p.conv, at.column, step + T::STAGES - 1);
+            fetch_rows<T>(write, from);
+            fetch_weights<T>(write, from);
         }
         sac__cp_async_commit();
         multiply<T>(sums, read, l);
@@ -316,7 +365,7 @@ __device__ void finish_cluster(const sac_conv_problem &p, const place &at, int s
 }
 
 template <class T>
-__global__ void __launch_bounds__(T::THREADS)
+__global__ void __launch_bounds__(T::THREADS, T::BLOCKS)
     conv_mma(const __grid_constant__ sac_conv_problems problems)
 {
     SAC__SHARED(float, shared);
