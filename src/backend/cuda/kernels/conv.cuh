@@ -82,14 +82,25 @@ __device__ inline uint4 to_halves(const float *value)
     return eight;
 }
 
-/// Address of channels k to k+7 of output pixel `row`.
-__device__ inline __half *output_at(const sac_conv &c, int row, int k)
+/// Where channel k of pixel 0 is written, and the elements from pixel to pixel.
+struct part_place {
+    __half *data;
+    int pitch;
+};
+
+__device__ inline part_place part_of(const sac_conv &c, int k)
 {
     int part = 0;
     while (part + 1 < c.part_count && k >= c.part[part].channels)
         k -= c.part[part++].channels;
-    return static_cast<__half *>(c.part[part].data) +
-           static_cast<int64_t>(row) * c.part[part].pitch + k;
+    return {static_cast<__half *>(c.part[part].data) + k, c.part[part].pitch};
+}
+
+/// Address of channels k to k+7 of output pixel `row`.
+__device__ inline __half *output_at(const sac_conv &c, int row, int k)
+{
+    part_place place = part_of(c, k);
+    return place.data + static_cast<int64_t>(row) * place.pitch;
 }
 
 __device__ inline uint4 coarse_at(const sac_conv_problem &p, int row, int k)

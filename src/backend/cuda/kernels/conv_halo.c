@@ -6,11 +6,12 @@
 enum { TILE_W = 16, STEP_BYTES = SAC__CONV_STEP * 2, PROCESSOR_BYTES = 227 * 1024 };
 
 struct shape {
-    int channels, columns, window, tile_h;
+    int channels, columns, window, stride, tile_h;
 };
 
 static const struct shape shapes[] = {
-#define SHAPE(channels, columns, window, tile_h) {channels, columns, window, tile_h},
+#define SHAPE(channels, columns, window, stride, tile_h)                                           \
+    {channels, columns, window, stride, tile_h},
     SAC__CONV_HALO_SHAPES(SHAPE)
 #undef SHAPE
 };
@@ -71,7 +72,6 @@ int sac__conv_halo_walk(struct sac_conv_walk *walk, const struct sac_conv_kernel
     int room = processors() * resident(self, c) / columns;
     *walk = (struct sac_conv_walk){.by_across = sac__conv_divisor(tiles_across(c)),
                                    .by_down = sac__conv_divisor(tiles_down(self, c)),
-                                   .by_halo = sac__conv_divisor(halo_side(c, TILE_W)),
                                    .tiles = c->n * tiles_down(self, c) * tiles_across(c)};
     int each = room ? (walk->tiles + room - 1) / room : walk->tiles;
     return (walk->tiles + each - 1) / each;
@@ -82,7 +82,7 @@ static int usable(const struct sac_conv_kernel *self, const struct sac_conv *c,
 {
     const struct shape *s = &shapes[self->variant];
     int square = c->kernel[0] == s->window && c->kernel[1] == s->window &&
-                 c->stride[0] == c->stride[1] && c->stride[0] <= 2 && c->dilation[0] == 1 &&
+                 c->stride[0] == s->stride && c->stride[1] == s->stride && c->dilation[0] == 1 &&
                  c->dilation[1] == 1;
     return square && split == 1 && c->channels == s->channels && device->capability >= 80 &&
            (self->columns <= 32 || self->columns < 2 * c->out_channels) &&
@@ -115,19 +115,20 @@ static double cost(const struct sac_conv_kernel *self, const struct sac_conv *c,
 }
 
 enum {
-#define INDEX(channels, columns, window, tile_h) SHAPE_##channels##_##columns##_##window##_##tile_h,
+#define INDEX(channels, columns, window, stride, tile_h)                                           \
+    SHAPE_##channels##_##columns##_##window##_##stride##_##tile_h,
     SAC__CONV_HALO_SHAPES(INDEX)
 #undef INDEX
 };
 
 const struct sac_conv_kernel sac__conv_halo_kernels[] = {
-#define KERNEL(channels, columns, window, tile_h)                                                  \
-    {"halo " #window "x" #window " " #channels ">" #columns "x" #tile_h,                           \
+#define KERNEL(channels, columns, window, stride, tile_h)                                          \
+    {"halo " #window "x" #window "/" #stride " " #channels ">" #columns "x" #tile_h,               \
      SAC__CONV_STEPS,                                                                              \
      tile_h * TILE_W,                                                                              \
      columns,                                                                                      \
      1,                                                                                            \
-     SHAPE_##channels##_##columns##_##window##_##tile_h,                                           \
+     SHAPE_##channels##_##columns##_##window##_##stride##_##tile_h,                                \
      usable,                                                                                       \
      workspace,                                                                                    \
      cost,                                                                                         \

@@ -2,8 +2,8 @@
 // fp16 convolution with few channels on large maps, where an implicit matrix product would read its
 // input once a tap: blocks stay, keep all weights in shared memory, and walk over tiles of 8x16
 // output pixels. The input under a tile, with its rim, is fetched once while the tile before it is
-// multiplied; ldmatrix then reads every tap from it. Warps work alone from there to the output: a
-// quad's registers hold 32 channels of a pixel, which four shuffles turn into 16 bytes a lane.
+// multiplied; ldmatrix then reads every tap from it. Warps work alone from there to the output: the
+// order of the weights' rows gives each lane 8 neighbouring channels of a pixel, 16 bytes.
 #include "cuda/launch.cuh"
 #include "cuda/ptx.cuh"
 
@@ -17,44 +17,51 @@ constexpr int TILE_W = 16, MT = 2, NT = 4;
 constexpr int STEP_BYTES = SAC__CONV_STEP * 2;
 
 /// COLUMNS: output channels of a block; WINDOW: its height and width.
-template <int CHANNELS, int COLUMNS_, int WINDOW_, int TILE_H_> struct shape {
-    static constexpr int TILE_H = TILE_H_, WARPS_M = TILE_H / MT;
-    static constexpr int DEPTHS = CHANNELS / 16, COLUMNS = COLUMNS_, WINDOW = WINDOW_;
+template <int CHANNELS, int COLUMNS_, int WINDOW_, int STRIDE_, int TILE_H_> struct shape {
+    static constexpr int COLUMNS = COLUMNS_, WINDOW = WINDOW_, STRIDE = STRIDE_, TILE_H = TILE_H_;
+    static constexpr int DEPTHS = CHANNELS / 16, WARPS_M = TILE_H / MT;
     static constexpr int THREADS = WARPS_M * COLUMNS / 32 * 32;
     static constexpr int PIXEL_BYTES = CHANNELS == 48 ? 128 : CHANNELS * 2;
     static constexpr int SHARERS = PIXEL_BYTES >= 128 ? 1 : 128 / PIXEL_BYTES; ///< of all banks
     static constexpr int SWIZZLE = PIXEL_BYTES >= 128 ? 7 : PIXEL_BYTES / 16 - 1;
-    static constexpr int WEIGHT_BYTES = (WINDOW * WINDOW * DEPTHS + 3) / 4 * COLUMNS * STEP_BYTES;
+    static constexpr int STEPS = (WINDOW * WINDOW * DEPTHS + 3) / 4;
+    static constexpr int WEIGHT_BYTES = STEPS * COLUMNS * STEP_BYTES;
+    // The input under a tile. With stride 2 even columns come first, so that neighbours of an
+    // output row are neighbours here too.
+    static constexpr int HEIGHT = (TILE_H - 1) * STRIDE + WINDOW;
+    static constexpr int WIDTH = (TILE_W - 1) * STRIDE + WINDOW;
+    static constexpr int ODD = STRIDE == 2 ? (WIDTH + 1) / 2 : 0; ///< place of the first odd column
+    static constexpr int ROW_BYTES = WIDTH * PIXEL_BYTES;
+    static constexpr int HALO_BYTES = HEIGHT * ROW_BYTES;
 };
 
-/// The input under a tile: rows of `width` pixels. With stride 2 even columns come first, so that
-/// neighbours of an output row are neighbours here too.
-struct halo {
-    int height, width, odd; ///< odd: first odd column's place; 0 with stride 1
-};
-
-template <class S> __device__ inline halo halo_of(int stride)
+/// Where column x lies in its row.
+template <class S> __device__ constexpr int place_of_column(int x)
 {
-    int width = (TILE_W - 1) * stride + S::WINDOW;
-    return {(S::TILE_H - 1) * stride + S::WINDOW, width, stride == 2 ? (width + 1) / 2 : 0};
+    return S::STRIDE == 2 ? (x & 1) * S::ODD + x / 2 : x;
 }
 
-/// Piece j of pixel p: 16-byte pieces are swizzled so that 8 neighbours differ in their banks.
-template <class S> __device__ inline uint32_t piece_at(int p, int j)
+/// Piece j of the pixel at place x of a row: 16-byte pieces are swizzled so that 8 neighbours
+/// differ in their banks.
+template <class S> __device__ inline uint32_t piece_at(unsigned x, unsigned j)
 {
-    return static_cast<uint32_t>(p * S::PIXEL_BYTES + ((j ^ (p / S::SHARERS & S::SWIZZLE)) << 4));
+    return x * S::PIXEL_BYTES + ((j ^ (x / S::SHARERS & S::SWIZZLE)) << 4);
 }
 
+/// Of every 32 channels those go together in a matrix of ldmatrix that give a lane of a quad 8
+/// neighbouring channels of a pixel: row 8·i+2·t+e of the weights is channel 8·t+2·i+e. The pieces'
+/// swizzle follows the row.
 template <class S> __device__ void fetch_weights(uint32_t to, const sac_conv &c, int column)
 {
-    constexpr int STEPS = S::WEIGHT_BYTES / (S::COLUMNS * STEP_BYTES);
     const char *from =
         static_cast<const char *>(c.weights) + static_cast<int64_t>(column) * STEP_BYTES;
     for (int i = static_cast<int>(threadIdx.x); i < S::COLUMNS * 8; i += S::THREADS) {
-        bool inside = column + i / 8 < c.out_channels;
+        int k = i / 8, row = (k & ~31) + (k >> 1 & 3) * 8 + (k >> 3 & 3) * 2 + (k & 1);
+        uint32_t place = to + row * STEP_BYTES + (((i & 7) ^ (k & 7) ^ (row & 7)) << 4);
+        bool inside = column + k < c.out_channels;
         const char *at = inside ? from + i * 16 : from;
-        for (int step = 0; step < STEPS; step++, at += c.out_channels * STEP_BYTES)
-            sac__cp_async<16>(to + step * S::COLUMNS * STEP_BYTES + i * 16, inside ? at : from,
+        for (int step = 0; step < S::STEPS; step++, at += c.out_channels * STEP_BYTES)
+            sac__cp_async<16>(place + step * S::COLUMNS * STEP_BYTES, inside ? at : from,
                               inside ? 16 : 0);
     }
 }
@@ -71,55 +78,64 @@ template <class S> __device__ inline corner corner_of(const sac_conv_walk &walk,
             (tile - line * walk.by_across.value) * TILE_W};
 }
 
-template <class S>
-__device__ void fetch_halo(uint32_t to, const sac_conv &c, const sac_conv_walk &walk, corner at)
+template <class S> __device__ void fetch_halo(uint32_t to, const sac_conv &c, corner at)
 {
-    constexpr int PIECES = S::DEPTHS * 2;
-    halo h = halo_of<S>(c.stride[0]);
-    int y0 = at.y * c.stride[0] - c.pad[0], x0 = at.x * c.stride[0] - c.pad[1];
+    constexpr unsigned PIECES = S::DEPTHS * 2, COUNT = S::HEIGHT * S::WIDTH * PIECES;
+    int y0 = at.y * S::STRIDE - c.pad[0], x0 = at.x * S::STRIDE - c.pad[1];
     const __half *in = static_cast<const __half *>(c.in) +
                        static_cast<int64_t>(at.n) * c.height * c.width * c.in_pitch;
-    for (int i = static_cast<int>(threadIdx.x); i < h.height * h.width * PIECES; i += S::THREADS) {
-        int p = i / PIECES, j = i - p * PIECES, row = divide(p, walk.by_halo),
-            x = p - row * h.width;
-        bool inside = static_cast<unsigned>(y0 + row) < static_cast<unsigned>(c.height) &&
-                      static_cast<unsigned>(x0 + x) < static_cast<unsigned>(c.width);
-        const __half *from = in + ((y0 + row) * c.width + x0 + x) * c.in_pitch + j * 8;
-        int place = row * h.width + (h.odd ? (x & 1) * h.odd + x / 2 : x);
-        sac__cp_async<16>(to + piece_at<S>(place, j), inside ? from : in, inside ? 16 : 0);
+#pragma unroll(S::STRIDE == 1 && S::DEPTHS <= 2 ? 3 : 1)
+    for (unsigned i = threadIdx.x; i < COUNT; i += S::THREADS) {
+        unsigned p = i / PIECES, j = i - p * PIECES, row = p / S::WIDTH, x = p - row * S::WIDTH;
+        int from_y = y0 + static_cast<int>(row), from_x = x0 + static_cast<int>(x);
+        bool inside = static_cast<unsigned>(from_y) < static_cast<unsigned>(c.height) &&
+                      static_cast<unsigned>(from_x) < static_cast<unsigned>(c.width);
+        sac__cp_async<16>(to + row * S::ROW_BYTES +
+                              piece_at<S>(place_of_column<S>(static_cast<int>(x)), j),
+                          in + ((from_y * c.width + from_x) * c.in_pitch + static_cast<int>(j) * 8),
+                          inside ? 16 : 0);
     }
 }
 
-/// Where a lane's rows of ldmatrix start.
-struct lane {
-    int pixel;             ///< of the halo, first tap
-    uint32_t row, swizzle; ///< of the weights, bytes
+/// Where a lane's rows of ldmatrix lie: of the pixels for each column of taps, in a halo; of the
+/// weights for each 16 depths of a step.
+template <class S> struct lane {
+    uint32_t pixel[S::WINDOW], weights[4];
 };
 
-template <class S> __device__ lane lane_of(uint32_t weights, int stride, int width)
+template <class S> __device__ void lane_open(lane<S> &l, uint32_t weights)
 {
     int id = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
-    lane l;
-    l.pixel = warp % S::WARPS_M * MT * stride * width + (id & 15);
-    l.row = weights + (warp / S::WARPS_M * 32 + (id & 7) + (id >> 4) * 8) * STEP_BYTES;
-    l.swizzle = static_cast<uint32_t>((id >> 3 & 1) ^ (id & 7)) << 4;
-    return l;
+    int row = warp % S::WARPS_M * MT * S::STRIDE;
+#pragma unroll
+    for (int s = 0; s < S::WINDOW; s++) {
+        l.pixel[s] = row * S::ROW_BYTES + piece_at<S>((id & 15) + place_of_column<S>(s), id >> 4);
+        sac__keep(l.pixel[s]);
+    }
+    row = warp / S::WARPS_M * 32 + (id & 7) + (id >> 4) * 8;
+#pragma unroll
+    for (int d = 0; d < 4; d++) {
+        l.weights[d] = weights + row * STEP_BYTES +
+                       ((static_cast<uint32_t>((id >> 3 & 1) ^ (id & 7)) ^ d << 1) << 4);
+        sac__keep(l.weights[d]);
+    }
 }
 
-/// One tap's 16 channels from `depth` on: `pixel` is the lane's under this tap, the next row of the
-/// tile is `down` pixels on.
+/// 16 channels of tap (r,s).
 template <class S>
-__device__ void multiply_depth(float (&sums)[MT][NT][4], const lane &l, uint32_t pixels, int pixel,
-                               int down, int piece, int depth)
+__device__ void multiply_depth(float (&sums)[MT][NT][4], const lane<S> &l, uint32_t pixels, int r,
+                               int s, int d)
 {
+    int depth = (r * S::WINDOW + s) * S::DEPTHS + d;
     uint32_t a[MT][4], b[NT / 2][4];
-    uint32_t step = l.row + depth / 4 * S::COLUMNS * STEP_BYTES + (l.swizzle ^ (depth % 4 << 5));
 #pragma unroll
     for (int m = 0; m < MT; m++)
-        sac__ldmatrix_x4(a[m], pixels + piece_at<S>(pixel + m * down, piece));
+        sac__ldmatrix_x4(a[m],
+                         pixels + (l.pixel[s] ^ (d << 5)) + (r + m * S::STRIDE) * S::ROW_BYTES);
 #pragma unroll
     for (int n = 0; n < NT / 2; n++)
-        sac__ldmatrix_x4(b[n], step + n * 16 * STEP_BYTES);
+        sac__ldmatrix_x4(b[n], l.weights[depth % 4] + depth / 4 * S::COLUMNS * STEP_BYTES +
+                                   n * 16 * STEP_BYTES);
 #pragma unroll
     for (int m = 0; m < MT; m++)
 #pragma unroll
@@ -127,99 +143,76 @@ __device__ void multiply_depth(float (&sums)[MT][NT][4], const lane &l, uint32_t
             sac__mma_f16(sums[m][n], a[m], b[n / 2] + n % 2 * 2);
 }
 
-/// 32 pixels (two rows of the tile) times 32 channels, all taps. Rows of taps are not unrolled:
-/// their addresses would take all registers.
+/// 32 pixels (two rows of the tile) times 32 channels, all taps.
 template <class S>
-__device__ void multiply(float (&sums)[MT][NT][4], uint32_t weights, uint32_t pixels, int stride)
+__device__ void multiply(float (&sums)[MT][NT][4], const lane<S> &l, uint32_t pixels)
 {
-    halo h = halo_of<S>(stride);
-    lane l = lane_of<S>(weights, stride, h.width);
-    int high = static_cast<int>(threadIdx.x) % 32 >> 4;
-#pragma unroll 1
-    for (int r = 0; r < S::WINDOW; r++)
 #pragma unroll
-        for (int s = 0; s < S::WINDOW; s++) {
-            int tap = r * h.width + (stride == 2 ? (s & 1) * h.odd + s / 2 : s);
+    for (int t = 0; t < S::WINDOW * S::WINDOW; t++)
 #pragma unroll
-            for (int d = 0; d < S::DEPTHS; d++)
-                multiply_depth<S>(sums, l, pixels, l.pixel + tap, stride * h.width, d * 2 + high,
-                                  (r * S::WINDOW + s) * S::DEPTHS + d);
-        }
+        for (int d = 0; d < S::DEPTHS; d++)
+            multiply_depth<S>(sums, l, pixels, t / S::WINDOW, t % S::WINDOW, d);
 }
 
-/// Lane t of a quad holds word[i]; afterwards it holds what lane i held as word[t].
-__device__ inline void transpose_quad(uint32_t *word)
+/// What a thread writes: 8 channels from k on of some pixels of each tile.
+struct sink {
+    __half *out;
+    int pitch, k; ///< k -1: nothing
+};
+
+__device__ inline sink sink_of(const sac_conv &c, int k)
 {
-    bool odd = threadIdx.x & 1, high = threadIdx.x & 2;
-#pragma unroll
-    for (int i = 0; i < 4; i += 2) {
-        uint32_t got = __shfl_xor_sync(0xffffffffu, odd ? word[i] : word[i + 1], 1);
-        if (odd)
-            word[i] = got;
-        else
-            word[i + 1] = got;
-    }
-#pragma unroll
-    for (int i = 0; i < 2; i++) {
-        uint32_t got = __shfl_xor_sync(0xffffffffu, high ? word[i] : word[i + 2], 2);
-        if (high)
-            word[i] = got;
-        else
-            word[i + 2] = got;
-    }
+    sink to = {nullptr, 0, -1};
+    if (k >= c.out_channels) return to;
+    part_place place = part_of(c, k);
+    to = {place.data, place.pitch, k};
+    return to;
 }
 
-/// Adds 8 channels that this lane read to the sums of the lanes that hold them.
-__device__ inline void add_transposed(float *sum, uint4 eight)
-{
-    uint32_t word[4] = {eight.x, eight.y, eight.z, eight.w};
-    transpose_quad(word);
-    add_halves(sum, make_uint4(word[0], word[1], word[2], word[3]));
-}
-
-/// One pixel of a quad: channels k+2t, k+2t+1, k+8+2t, … in sum; lane t ends up with 8 neighbours
-/// from k+8t on and stores them. All lanes of a warp come here, outside the map with `row` -1.
-__device__ void finish_quad(const sac_conv_problem &p, int row, int k, float *sum,
-                            const float *bias)
+/// 8 channels of one pixel; the sums began with the bias.
+__device__ inline void finish_pixel(const sac_conv_problem &p, const sink &to, int row, float *sum,
+                                    uint4 residual)
 {
     const sac_conv &c = p.conv;
-    int mine = k + static_cast<int>(threadIdx.x & 3) * 8;
-    bool inside = row >= 0 && mine < c.out_channels;
-    uint4 residual = {}, coarse = {};
-    if (c.residual && inside) residual = residual_at(c, row, mine);
-    if (c.coarse && inside) coarse = coarse_at(p, row, mine);
-#pragma unroll
-    for (int i = 0; i < 8; i++)
-        sum[i] += bias[i];
-    if (c.coarse) add_transposed(sum, coarse);
+    if (c.coarse) add_halves(sum, coarse_at(p, row, to.k));
     sac__device_activate_all<false, 8>(c.act, c.alpha, sum);
-    if (c.residual) add_transposed(sum, residual);
-    uint4 eight = to_halves(sum);
-    uint32_t word[4] = {eight.x, eight.y, eight.z, eight.w};
-    transpose_quad(word);
-    if (inside)
-        *reinterpret_cast<uint4 *>(output_at(c, row, mine)) =
-            make_uint4(word[0], word[1], word[2], word[3]);
+    if (c.residual) add_halves(sum, residual);
+    *reinterpret_cast<uint4 *>(to.out + static_cast<int64_t>(row) * to.pitch) = to_halves(sum);
 }
 
+/// All residuals are on their way before the first is needed.
 template <class S>
 __device__ void finish_tile(const sac_conv_problem &p, const float (&sums)[MT][NT][4], corner at,
-                            int column, const float *bias)
+                            const sink &to)
 {
     const sac_conv &c = p.conv;
     int id = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
+    int y = at.y + warp % S::WARPS_M * MT, x = at.x + id / 4;
+    int row = (at.n * c.out_height + y) * c.out_width + x;
+    uint4 residual[2 * MT] = {};
+    if (to.k < 0) return;
+#pragma unroll
+    for (int i = 0; i < 2 * MT; i++)
+        if (c.residual && y + i / 2 < c.out_height && x + i % 2 * 8 < c.out_width)
+            residual[i] = residual_at(c, row + i / 2 * c.out_width + i % 2 * 8, to.k);
+#pragma unroll
+    for (int i = 0; i < 2 * MT; i++) {
+        float sum[8];
+        if (y + i / 2 >= c.out_height || x + i % 2 * 8 >= c.out_width) continue;
+#pragma unroll
+        for (int j = 0; j < 8; j++)
+            sum[j] = sums[i / 2][j / 2][i % 2 * 2 + j % 2];
+        finish_pixel(p, to, row + i / 2 * c.out_width + i % 2 * 8, sum, residual[i]);
+    }
+}
+
+__device__ inline void start_sums(float (&sums)[MT][NT][4], const float *bias)
+{
 #pragma unroll
     for (int m = 0; m < MT; m++)
 #pragma unroll
-        for (int half = 0; half < 2; half++) {
-            int y = at.y + warp % S::WARPS_M * 2 + m, x = at.x + id / 4 + half * 8;
-            int row = (at.n * c.out_height + y) * c.out_width + x;
-            float sum[8];
-#pragma unroll
-            for (int i = 0; i < 8; i++)
-                sum[i] = sums[m][i / 2][half * 2 + i % 2];
-            finish_quad(p, y < c.out_height && x < c.out_width ? row : -1, column, sum, bias);
-        }
+        for (int i = 0; i < NT * 4; i++)
+            sums[m][i / 4][i % 4] = bias[i / 4 * 2 + i % 2];
 }
 
 template <class S>
@@ -230,33 +223,37 @@ __global__ void __launch_bounds__(S::THREADS, 512 / S::THREADS)
     SAC__SHARED(char, memory);
     const sac_conv &c = p.conv;
     uint32_t weights = sac__shared_address(memory), pixels = weights + S::WEIGHT_BYTES;
+    uint32_t other = pixels + S::HALO_BYTES;
     int column = static_cast<int>(blockIdx.y) * S::COLUMNS, step = static_cast<int>(gridDim.x);
-    int tile = static_cast<int>(blockIdx.x),
-        mine = column + static_cast<int>(threadIdx.x) / (S::WARPS_M * 32) * 32;
-    halo h = halo_of<S>(c.stride[0]);
-    uint32_t other = pixels + h.height * h.width * S::PIXEL_BYTES;
-    float bias[8];
+    int tile = static_cast<int>(blockIdx.x);
+    int k = column + static_cast<int>(threadIdx.x) / (S::WARPS_M * 32) * 32 +
+            static_cast<int>(threadIdx.x & 3) * 8;
     fetch_weights<S>(weights, c, column);
+    float bias[8];
 #pragma unroll
-    for (int i = 0; i < 8; i++) {
-        int k = mine + i / 2 * 8 + static_cast<int>(threadIdx.x & 3) * 2 + i % 2;
-        bias[i] = k < c.out_channels ? c.bias[k] : 0;
-    }
+    for (int i = 0; i < 8; i++)
+        bias[i] = k < c.out_channels ? c.bias[k + i] : 0;
+    sink to = sink_of(c, k);
+    lane<S> l;
+    lane_open(l, weights);
     sac__grid_release();
     sac__grid_wait();
-    fetch_halo<S>(pixels, c, walk, corner_of<S>(walk, tile));
+    corner at = corner_of<S>(walk, tile);
+    fetch_halo<S>(pixels, c, at);
     for (; tile < walk.tiles; tile += step) {
-        float sums[MT][NT][4] = {};
+        corner next = corner_of<S>(walk, tile + step);
+        float sums[MT][NT][4];
         sac__cp_async_commit();
         sac__cp_async_wait<0>();
         __syncthreads();
-        if (tile + step < walk.tiles)
-            fetch_halo<S>(other, c, walk, corner_of<S>(walk, tile + step));
-        multiply<S>(sums, weights, pixels, c.stride[0]);
-        finish_tile<S>(p, sums, corner_of<S>(walk, tile), mine, bias);
+        if (tile + step < walk.tiles) fetch_halo<S>(other, c, next);
+        start_sums(sums, bias);
+        multiply<S>(sums, l, pixels);
+        finish_tile<S>(p, sums, at, to);
         uint32_t swap = pixels;
         pixels = other;
         other = swap;
+        at = next;
     }
     sac__cp_async_wait<0>();
 }
@@ -264,8 +261,8 @@ __global__ void __launch_bounds__(S::THREADS, 512 / S::THREADS)
 typedef void conv_kernel(const sac_conv_problem, const sac_conv_walk);
 
 conv_kernel *const kernels[] = {
-#define KERNEL(channels, columns, window, tile_h)                                                  \
-    conv_halo<shape<channels, columns, window, tile_h>>,
+#define KERNEL(channels, columns, window, stride, tile_h)                                          \
+    conv_halo<shape<channels, columns, window, stride, tile_h>>,
     SAC__CONV_HALO_SHAPES(KERNEL)
 #undef KERNEL
 };

@@ -26,24 +26,27 @@ extern "C" {
     X(32, 32, 1, 1, 4, 6)                                                                          \
     X(16, 64, 1, 2, 4, 6)
 
-/// conv_halo.cu: channels, output channels of a block, height and width of the window, rows of a
-/// tile, which is 16 pixels wide.
+/// conv_halo.cu: channels, output channels of a block, height and width of the window, stride, rows
+/// of a tile, which is 16 pixels wide.
 #define SAC__CONV_HALO_SHAPES(X)                                                                   \
-    X(16, 32, 3, 8)                                                                                \
-    X(32, 32, 3, 8)                                                                                \
-    X(16, 64, 3, 8)                                                                                \
-    X(32, 64, 3, 8)                                                                                \
-    X(48, 64, 3, 8)                                                                                \
-    X(64, 64, 3, 8)                                                                                \
-    X(32, 32, 3, 4)                                                                                \
-    X(64, 64, 3, 4)                                                                                \
-    X(16, 32, 2, 8)                                                                                \
-    X(16, 64, 2, 8)                                                                                \
-    X(32, 32, 1, 8)                                                                                \
-    X(32, 64, 1, 8)                                                                                \
-    X(48, 64, 1, 8)                                                                                \
-    X(64, 64, 1, 8)                                                                                \
-    X(128, 64, 1, 8)
+    X(16, 32, 3, 1, 8)                                                                             \
+    X(16, 32, 3, 2, 8)                                                                             \
+    X(16, 64, 3, 1, 8)                                                                             \
+    X(32, 32, 3, 1, 8)                                                                             \
+    X(32, 32, 3, 1, 4)                                                                             \
+    X(32, 64, 3, 2, 8)                                                                             \
+    X(48, 64, 3, 1, 8)                                                                             \
+    X(48, 64, 3, 2, 8)                                                                             \
+    X(64, 64, 3, 1, 8)                                                                             \
+    X(64, 64, 3, 1, 4)                                                                             \
+    X(64, 64, 3, 2, 8)                                                                             \
+    X(16, 32, 2, 1, 8)                                                                             \
+    X(16, 64, 2, 1, 8)                                                                             \
+    X(32, 32, 1, 1, 8)                                                                             \
+    X(32, 64, 1, 1, 8)                                                                             \
+    X(48, 64, 1, 1, 8)                                                                             \
+    X(64, 64, 1, 1, 8)                                                                             \
+    X(128, 64, 1, 1, 8)
 
 /// Division by a number that is known at the launch: q = (n·mul/2³² + n) >> shift, 0 ≤ n < 2³¹.
 struct sac_conv_divisor {
@@ -69,7 +72,6 @@ struct sac_conv_problems {
 /// How the blocks of conv_halo.cu walk over the output.
 struct sac_conv_walk {
     struct sac_conv_divisor by_across, by_down; ///< tiles of a row of tiles, rows of a picture
-    struct sac_conv_divisor by_halo;            ///< pixels of a row of the input under a tile
     int tiles;
 };
 

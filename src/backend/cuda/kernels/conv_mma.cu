@@ -34,8 +34,8 @@ struct tile {
     static constexpr int BLOCKS = STAGES * STAGE_BYTES > 75 * 1024 ? 2 : 3;
 };
 
-/// What a thread fetches: 8 depths of a step for some of the tile's rows, and 16 bytes here and there
-/// of the step's weights. Everything that the main loop needs is in registers.
+/// What a thread fetches: 8 depths of a step for some of the tile's rows, and 16 bytes here and
+/// there of the step's weights. Everything that the main loop needs is in registers.
 template <class T> struct source {
     const __half *in;
     const char *weights;       ///< of the next step
@@ -159,8 +159,9 @@ template <class T> __device__ void fetch_rows(uint32_t stage, source<T> &from)
 
 /// A warp's place in a tile, and its lanes' places in the matrices of ldmatrix.
 struct lane {
-    int m, n, k;          ///< first row, first column, first depth of 16
-    uint32_t row, column; ///< bytes into a stage; a depth of 16 further is ^ 32, swizzled as they are
+    int m, n, k; ///< first row, first column, first depth of 16
+    uint32_t row,
+        column; ///< bytes into a stage; a depth of 16 further is ^ 32, swizzled as they are
 };
 
 template <class T> __device__ lane lane_of()
