@@ -97,10 +97,10 @@ template <class S> __device__ void fetch_halo(uint32_t to, const sac_conv &c, co
     }
 }
 
-/// Where a lane's rows of ldmatrix lie: of the pixels for each column of taps, in a halo; of the
-/// weights for each 16 depths of a step.
+/// Where a lane's rows of ldmatrix lie: of the pixels under each column of taps, in a halo, and of
+/// the weights; 16 depths further is ^ 32, swizzled as they are.
 template <class S> struct lane {
-    uint32_t pixel[S::WINDOW], weights[4];
+    uint32_t pixel[S::WINDOW], weights;
 };
 
 template <class S> __device__ void lane_open(lane<S> &l, uint32_t weights)
@@ -113,12 +113,8 @@ template <class S> __device__ void lane_open(lane<S> &l, uint32_t weights)
         sac__keep(l.pixel[s]);
     }
     row = warp / S::WARPS_M * 32 + (id & 7) + (id >> 4) * 8;
-#pragma unroll
-    for (int d = 0; d < 4; d++) {
-        l.weights[d] = weights + row * STEP_BYTES +
-                       ((static_cast<uint32_t>((id >> 3 & 1) ^ (id & 7)) ^ d << 1) << 4);
-        sac__keep(l.weights[d]);
-    }
+    l.weights = weights + row * STEP_BYTES + (static_cast<uint32_t>((id >> 3 & 1) ^ (id & 7)) << 4);
+    sac__keep(l.weights);
 }
 
 /// 16 channels of tap (r,s).
@@ -134,8 +130,8 @@ __device__ void multiply_depth(float (&sums)[MT][NT][4], const lane<S> &l, uint3
                          pixels + (l.pixel[s] ^ (d << 5)) + (r + m * S::STRIDE) * S::ROW_BYTES);
 #pragma unroll
     for (int n = 0; n < NT / 2; n++)
-        sac__ldmatrix_x4(b[n], l.weights[depth % 4] + depth / 4 * S::COLUMNS * STEP_BYTES +
-                                   n * 16 * STEP_BYTES);
+        sac__ldmatrix_x4(b[n], (l.weights ^ (depth % 4 << 5)) +
+                                   depth / 4 * S::COLUMNS * STEP_BYTES + n * 16 * STEP_BYTES);
 #pragma unroll
     for (int m = 0; m < MT; m++)
 #pragma unroll
@@ -238,22 +234,19 @@ __global__ void __launch_bounds__(S::THREADS, 512 / S::THREADS)
     lane_open(l, weights);
     sac__grid_release();
     sac__grid_wait();
-    corner at = corner_of<S>(walk, tile);
-    fetch_halo<S>(pixels, c, at);
+    fetch_halo<S>(pixels, c, corner_of<S>(walk, tile));
     for (; tile < walk.tiles; tile += step) {
-        corner next = corner_of<S>(walk, tile + step);
         float sums[MT][NT][4];
         sac__cp_async_commit();
         sac__cp_async_wait<0>();
         __syncthreads();
-        if (tile + step < walk.tiles) fetch_halo<S>(other, c, next);
+        if (tile + step < walk.tiles) fetch_halo<S>(other, c, corner_of<S>(walk, tile + step));
         start_sums(sums, bias);
         multiply<S>(sums, l, pixels);
-        finish_tile<S>(p, sums, at, to);
+        finish_tile<S>(p, sums, corner_of<S>(walk, tile), to);
         uint32_t swap = pixels;
         pixels = other;
         other = swap;
-        at = next;
     }
     sac__cp_async_wait<0>();
 }
