@@ -14,3 +14,10 @@ foreach(name engine engine_failures)
         add_dependencies(test_${name}_emulated saccade_cuda_emulated)
     endif()
 endforeach()
+
+# Streams that work only when somebody waits: what is read too early has not been written.
+if(TARGET test_engine_emulated)
+    add_test(NAME test_engine_late COMMAND test_engine_emulated ${tiny})
+    set_tests_properties(test_engine_late PROPERTIES LABELS "c;emulated" TIMEOUT 300
+        FIXTURES_REQUIRED tiny_models ENVIRONMENT SACCADE_EMULATOR_LATE=1)
+endif()

@@ -105,6 +105,31 @@ static int open_and_run(const sac_detector_options *options, sac_detections *fou
     return error;
 }
 
+// Each call of the runtime may fail for good; what it was is said, nothing is lost.
+static void every_call_may_fail(sac_feed feed)
+{
+    static const char *const calls[] = {
+        "cudaGetDeviceProperties", "cudaStreamCreateWithFlags", "cudaEventCreateWithFlags",
+        "cudaMemsetAsync",         "cudaStreamBeginCapture",    "cudaGraphInstantiate",
+        "cudaGraphUpload",         "cudaGraphLaunch",           "cudaMemcpyAsync",
+        "cudaEventRecord",         "cudaEventSynchronize",      "cudaStreamSynchronize",
+        "cudaPointerGetAttributes"};
+    const sac_detector_options options = case_options(feed, SAC_PRECISION_AUTO);
+    sac_detections found[CASE_PICTURES];
+    const size_t before = memory_in_use();
+    for (size_t k = 0; k < sizeof calls / sizeof *calls; k++) {
+        setenv("SACCADE_EMULATOR_BREAK", calls[k], 1);
+        const int error = open_and_run(&options, found);
+        unsetenv("SACCADE_EMULATOR_BREAK");
+        if (error != SAC_EBACKEND || !strstr(sac_error_message(), calls[k]) ||
+            !strstr(sac_error_message(), "can no longer use the GPU"))
+            fail_msg("%s: %s: %s", calls[k], sac_error_name(error), sac_error_message());
+        assert_int_equal(memory_in_use(), before);
+    }
+    case_succeed(open_and_run(&options, found));
+    case_free(found, CASE_PICTURES);
+}
+
 // The runtime counts from its first allocation on, so the n-th from here is set as the count grows.
 static void every_allocation_may_fail(sac_feed feed)
 {
@@ -130,6 +155,15 @@ static void every_allocation_may_fail(sac_feed feed)
     case_free(found, CASE_PICTURES);
 }
 #endif
+
+static void calls_may_fail(void **state)
+{
+    (void)state;
+#ifdef SAC_EMULATED
+    every_call_may_fail(SAC_FEED_RESIDENT);
+    every_call_may_fail(SAC_FEED_STAGED);
+#endif
+}
 
 static void memory_may_be_short_resident(void **state)
 {
@@ -202,6 +236,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(wrong_requests_are_refused),
         cmocka_unit_test(a_picture_is_where_it_is_said_to_be),
         cmocka_unit_test(what_is_missing_is_said),
+        cmocka_unit_test(calls_may_fail),
         cmocka_unit_test(memory_may_be_short_resident),
         cmocka_unit_test(memory_may_be_short_staged),
         cmocka_unit_test(a_huge_batch_is_an_error),

@@ -5,6 +5,7 @@
 //   SACCADE_EMULATOR_GPUS     how many (1)
 //   SACCADE_EMULATOR_MEMORY   bytes of device memory (4 GiB)
 //   SACCADE_EMULATOR_FAIL     this allocation (1, 2, …; device or page-locked) and no other fails
+//   SACCADE_EMULATOR_BREAK    a function of the runtime whose calls all fail: illegal address
 //   SACCADE_EMULATOR_LATE     1: streams work only when somebody waits or asks
 //   SACCADE_EMULATOR_ORDER    of threads: see scheduler.cpp
 #ifndef EMULATOR_RUNTIME_H
@@ -52,6 +53,9 @@ extern std::recursive_mutex mutex;
 /// Remembers an error for cudaGetLastError and returns it.
 cudaError_t note(cudaError_t error);
 
+/// Whether calls of this function are to fail.
+bool broken(const char *function);
+
 /// cudaSuccess where there is a driver and a GPU.
 cudaError_t available();
 int current_device();
@@ -74,5 +78,6 @@ size_t setting(const char *name, size_t otherwise);
 
 #define EMULATED_CALL()                                                                            \
     const std::lock_guard<std::recursive_mutex> emulated_lock(emulator::mutex);                    \
-    if (const cudaError_t missing = emulator::available()) return emulator::note(missing)
+    if (const cudaError_t missing = emulator::available()) return emulator::note(missing);         \
+    if (emulator::broken(__func__)) return emulator::note(cudaErrorIllegalAddress)
 #endif

@@ -29,6 +29,12 @@ static const char *gpu()
     return text ? text : "9.0";
 }
 
+bool broken(const char *function)
+{
+    const char *name = std::getenv("SACCADE_EMULATOR_BREAK");
+    return name && std::strcmp(name, function) == 0;
+}
+
 cudaError_t available()
 {
     if (std::strcmp(gpu(), "no-driver") == 0) return cudaErrorInsufficientDriver;
@@ -77,6 +83,8 @@ static const struct {
     {cudaErrorInvalidDevice, "cudaErrorInvalidDevice", "invalid device ordinal"},
     {cudaErrorInvalidResourceHandle, "cudaErrorInvalidResourceHandle", "invalid resource handle"},
     {cudaErrorNotReady, "cudaErrorNotReady", "device not ready"},
+    {cudaErrorIllegalAddress, "cudaErrorIllegalAddress",
+     "an illegal memory access was encountered"},
     {cudaErrorHostMemoryAlreadyRegistered, "cudaErrorHostMemoryAlreadyRegistered",
      "part or all of the requested memory range is already mapped"},
     {cudaErrorHostMemoryNotRegistered, "cudaErrorHostMemoryNotRegistered",

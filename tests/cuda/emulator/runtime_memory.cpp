@@ -226,6 +226,7 @@ cudaError_t cudaMemcpy(void *dst, const void *src, size_t bytes, enum cudaMemcpy
 cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t bytes, enum cudaMemcpyKind kind,
                             cudaStream_t stream)
 {
+    EMULATED_CALL();
     return copy({dst, bytes, src, bytes, bytes, 1}, kind, stream, false);
 }
 

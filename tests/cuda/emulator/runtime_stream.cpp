@@ -198,6 +198,7 @@ cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, uns
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 {
+    EMULATED_CALL();
     return cudaEventRecordWithFlags(event, stream, cudaEventRecordDefault);
 }
 
