@@ -127,18 +127,24 @@ __device__ inline void add_bias(float *sum, const sac_conv &c, int k)
     sum[4] += high.x, sum[5] += high.y, sum[6] += high.z, sum[7] += high.w;
 }
 
-/// out = act(sum + bias + coarse) + residual for channels k to k+7 of output pixel `row`; `sum` is
-/// used up.
-__device__ inline void finish(const sac_conv_problem &p, int row, int k, float *sum)
+/// out = act(sum + coarse) + residual for channels k to k+7 of output pixel `row`, the bias being in
+/// `sum` already, which is used up. `residual` is residual_at() where there is one.
+__device__ inline void finish_biased(const sac_conv_problem &p, int row, int k, uint4 residual,
+                                     float *sum)
 {
     const sac_conv &c = p.conv;
-    uint4 residual = {};
-    if (c.residual) residual = residual_at(c, row, k);
-    add_bias(sum, c, k);
     if (c.coarse) add_halves(sum, coarse_at(p, row, k));
     sac__device_activate_all<false, 8>(c.act, c.alpha, sum);
     if (c.residual) add_halves(sum, residual);
     *reinterpret_cast<uint4 *>(output_at(c, row, k)) = to_halves(sum);
+}
+
+__device__ inline void finish(const sac_conv_problem &p, int row, int k, float *sum)
+{
+    uint4 residual = {};
+    if (p.conv.residual) residual = residual_at(p.conv, row, k);
+    add_bias(sum, p.conv, k);
+    finish_biased(p, row, k, residual, sum);
 }
 
 } // namespace conv_device

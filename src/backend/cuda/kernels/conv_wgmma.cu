@@ -440,7 +440,19 @@ template <class T> __device__ void share(float *shared, const float (&sums)[T::P
                 make_float2(sums[m][k], sums[m][k + 1]);
 }
 
-/// A block's part of a split tile's pixels: sums of all blocks in the order of their ranks.
+/// Adds all blocks' sums in the order of their ranks. Four blocks' loads are under way at once.
+__device__ inline void add_shared(float *v, const task &t, uint32_t from)
+{
+#pragma unroll 4
+    for (int rank = 0; rank < t.split; rank++) {
+        const uint32_t there = sac__mapa(from, static_cast<uint32_t>(rank));
+        const float4 low = sac__ld_cluster4(there), high = sac__ld_cluster4(there + 16);
+        v[0] += low.x, v[1] += low.y, v[2] += low.z, v[3] += low.w;
+        v[4] += high.x, v[5] += high.y, v[6] += high.z, v[7] += high.w;
+    }
+}
+
+/// A block's part of a split tile's pixels. What comes from memory is asked for first.
 template <class T> __device__ void finish_shared(const task &t)
 {
     const sac_conv_problem &p = *t.problem;
@@ -450,15 +462,12 @@ template <class T> __device__ void finish_shared(const task &t)
          k += t.split * T::CONSUMERS) {
         const int row = k / eights, eight = k % eights * 8;
         if (first + row >= p.pixels || column + eight >= p.conv.out_channels) continue;
-        const uint32_t from = t.memory + static_cast<uint32_t>((row * T::PITCH + eight) * 4);
+        uint4 residual = {};
         float v[8] = {};
-        for (int rank = 0; rank < t.split; rank++) {
-            const uint32_t there = sac__mapa(from, static_cast<uint32_t>(rank));
-            const float4 low = sac__ld_cluster4(there), high = sac__ld_cluster4(there + 16);
-            v[0] += low.x, v[1] += low.y, v[2] += low.z, v[3] += low.w;
-            v[4] += high.x, v[5] += high.y, v[6] += high.z, v[7] += high.w;
-        }
-        finish(p, first + row, column + eight, v);
+        if (p.conv.residual) residual = residual_at(p.conv, first + row, column + eight);
+        add_bias(v, p.conv, column + eight);
+        add_shared(v, t, t.memory + static_cast<uint32_t>((row * T::PITCH + eight) * 4));
+        finish_biased(p, first + row, column + eight, residual, v);
     }
 }
 
