@@ -357,7 +357,9 @@ __device__ inline void gather_eight(float *v)
 template <class T> struct eights {
     static constexpr int COUNT = T::PRODUCTS * T::COLUMNS / 16, ACROSS = T::COLUMNS / 32;
     /// Finished at once, as many as there are registers for.
-    static constexpr int ONCE = COUNT >= 4 && T::ROWS * T::COLUMNS <= 8192 ? 4 : 2;
+    static constexpr int MOST = T::ROWS * T::COLUMNS <= 8192 ? 4 : T::COLUMNS % 128 ? 2 : 1;
+    static constexpr int ONCE = COUNT < MOST ? COUNT : MOST;
+    static_assert(COUNT % ONCE == 0, "all are finished");
     int row, column; ///< of the first one, in the output
 
     __device__ eights(const task &t, int tile)
@@ -389,6 +391,11 @@ __device__ void finish_eights(const float (&sums)[T::PRODUCTS][T::SUMS], const s
     constexpr int COUNT = eights<T>::ONCE, ACROSS = eights<T>::ACROSS;
     const sac_conv &c = p.conv;
     float v[COUNT][8];
+    uint4 residual[COUNT] = {};
+#pragma unroll
+    for (int k = 0; k < COUNT; k++)
+        if (c.residual && at.has(p, first + k))
+            residual[k] = residual_at(c, at.row_of(first + k), at.column_of(first + k));
 #pragma unroll
     for (int k = 0; k < COUNT; k++) {
         const int line = (first + k) / ACROSS, column = at.column_of(first + k);
@@ -408,8 +415,7 @@ __device__ void finish_eights(const float (&sums)[T::PRODUCTS][T::SUMS], const s
     if (c.residual)
 #pragma unroll
         for (int k = 0; k < COUNT; k++)
-            if (at.has(p, first + k))
-                add_halves(v[k], residual_at(c, at.row_of(first + k), at.column_of(first + k)));
+            add_halves(v[k], residual[k]);
 #pragma unroll
     for (int k = 0; k < COUNT; k++)
         if (at.has(p, first + k))
