@@ -39,16 +39,18 @@ static const char *model(int k, const char *folder, const char *name)
     return paths[k];
 }
 
+// Emulated this program lies in bin/, built by nvcc in bin/gpu/.
 static void find_plugin(const char *program)
 {
 #ifdef SAC_EMULATED
+    static const char *const below = "../lib/emulated";
+#else
+    static const char *const below = "../../lib";
+#endif
     char self[1024], plugins[1100];
     snprintf(self, sizeof self, "%s", program);
-    snprintf(plugins, sizeof plugins, "%s/../lib/emulated", dirname(self));
+    snprintf(plugins, sizeof plugins, "%s/%s", dirname(self), below);
     setenv("SACCADE_PLUGINS", plugins, 1);
-#else
-    (void)program;
-#endif
     setenv("SACCADE_TUNE_SECONDS", "0", 0);
 }
 
