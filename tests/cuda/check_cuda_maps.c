@@ -8,7 +8,7 @@
 #include "boxes_run.h"
 #include "check/maps_case.h"
 
-enum { MOST = 3, CASES = CHECK_CASES(24, 400), MOST_BATCH = 32, MOST_MAPS = 2 * SAC__MAP_LEVELS };
+enum { MOST = 3, CASES = CHECK_CASES(16, 400), MOST_BATCH = 32, MOST_MAPS = 2 * SAC__MAP_LEVELS };
 
 /// The maps of n pictures on the device.
 struct device_maps {

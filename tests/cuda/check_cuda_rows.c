@@ -5,7 +5,7 @@
 #include "boxes_run.h"
 #include "check/rows_case.h"
 
-enum { MOST = 3, CASES = CHECK_CASES(30, 600) };
+enum { MOST = 3, CASES = CHECK_CASES(20, 600) };
 
 static struct sac__rows rows_of(const struct output *output, const void *data)
 {
@@ -34,14 +34,15 @@ static void *upload(const struct output *outputs, int n)
     return device;
 }
 
-/// Twice: the second run finds the workspace as the first one left it.
+/// Twice: the second run finds the workspace as the first one left it. Long lists take an emulator
+/// too long with several blocks.
 static void run_twice(struct boxes_run *run, const struct output *outputs, const void *data,
                       const sac_detections *want)
 {
     const struct sac__rows rows = rows_of(outputs, data);
     const int64_t step = sac_tensor_count(&outputs[0].tensor);
     for (int turn = 0; turn < 2; turn++) {
-        run->boxes.blocks = 1 << check_int(0, 3);
+        run->boxes.blocks = CHECK_CASES(rows.count > 5000, 0) ? 1 : 1 << check_int(0, 3);
         boxes_run_send(run);
         CHECK(!sac__boxes_rows_cuda(&run->boxes, &rows, step, NULL, turn), "%s",
               sac_error_message());
@@ -105,14 +106,14 @@ static void check_hard(sac_workspace *workspace, sac_head_family family, enum ha
 static void check_all_hard(sac_workspace *workspace)
 {
     for (int hard = 0; hard < HARD_COUNT; hard++) {
-        const int rows = check_int(1000, CHECK_CASES(2500, 30000));
+        const int rows = check_int(600, CHECK_CASES(1300, 30000));
         check_hard(workspace, SAC_HEAD_V5, (enum hard)hard, rows, 1, 300);
         check_hard(workspace, SAC_HEAD_V5, (enum hard)hard, rows, 2, rows);
         check_hard(workspace, SAC_HEAD_V5, (enum hard)hard, rows, rows, rows);
     }
     check_hard(workspace, SAC_HEAD_V5, SAME_BOX, 31000, 3, 300);
     check_hard(workspace, SAC_HEAD_END2END, APART, 31000, 7, 40000);
-    for (int rows = 510; rows < 515; rows++)
+    for (int rows = 511; rows < 514; rows++)
         check_hard(workspace, SAC_HEAD_V5, APART, rows, rows, 512);
 }
 
@@ -219,6 +220,7 @@ int main(int count, char **arguments)
         bench_all();
         return 0;
     }
+    setvbuf(stdout, NULL, _IOLBF, 0);
     sac_workspace *workspace;
     CHECK(!sac__workspace_open(&workspace), "%s", sac_error_message());
     const int cases = count > 2 ? atoi(arguments[2]) : CASES;
