@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_RAW = 2 * SAC__LEVELS };
+enum { MOST_RAW = 2 * SAC__LEVELS, MOST_BEST = 1024 };
 
 struct search {
     struct sac_graph *graph;
@@ -116,17 +116,16 @@ static int shaped_v5(const struct search *s, const struct sac_gtensor *out,
     return rows == head->rows;
 }
 
-/// `swapped`: the scores come before the distances.
-static int shaped_v8(const struct search *s, const struct sac_gtensor *out, int swapped,
-                     struct sac_head_plan *head, int raw[][2])
+/// Two maps a level. `swapped`: the scores come before the distances.
+static int shaped_pairs(const struct search *s, int swapped, int64_t classes,
+                        struct sac_head_plan *head, int raw[][2])
 {
-    int64_t places = 0, classes = out->shape[1] - 4;
+    int64_t places = 0;
     if (s->raw_count % 2 || classes < 1) return 0;
     *head = (struct sac_head_plan){.family = SAC__HEAD_V8,
                                    .level_count = s->raw_count / 2,
                                    .classes = classes,
-                                   .rows = out->shape[2],
-                                   .columns = out->shape[1]};
+                                   .columns = 4 + classes};
     for (int k = 0; k < head->level_count; k++) {
         raw[k][0] = s->raw[2 * k + swapped];
         raw[k][1] = s->raw[2 * k + !swapped];
@@ -139,7 +138,23 @@ static int shaped_v8(const struct search *s, const struct sac_gtensor *out, int 
         head->bins = box->shape[1] / 4;
         places += area_of(s->graph, raw[k][0]);
     }
-    return places == head->rows;
+    head->rows = places;
+    return 1;
+}
+
+static int shaped_v8(const struct search *s, const struct sac_gtensor *out, int swapped,
+                     struct sac_head_plan *head, int raw[][2])
+{
+    return shaped_pairs(s, swapped, out->shape[1] - 4, head, raw) && head->rows == out->shape[2];
+}
+
+static int shaped_best(const struct search *s, const struct sac_gtensor *out, int swapped,
+                       struct sac_head_plan *head, int raw[][2])
+{
+    int64_t classes = s->graph->tensors[s->raw[!swapped]].shape[1];
+    if (out->shape[2] != 6 || !shaped_pairs(s, swapped, classes, head, raw)) return 0;
+    head->best = out->shape[1];
+    return head->best > 0 && head->best <= head->rows && head->best <= MOST_BEST;
 }
 
 static int try_families(struct search *s, int output, struct sac_head_plan *head, int raw[][2],
@@ -148,9 +163,10 @@ static int try_families(struct search *s, int output, struct sac_head_plan *head
     const struct sac_gtensor out = s->graph->tensors[output];
     *found_out = 0;
     if (out.ndim != 3) return 0;
-    for (int family = 0; family < 3; family++) {
-        int fits =
-            family == 0 ? shaped_v5(s, &out, head, raw) : shaped_v8(s, &out, family - 1, head, raw);
+    for (int family = 0; family < 5; family++) {
+        int fits = family == 0  ? shaped_v5(s, &out, head, raw)
+                   : family < 3 ? shaped_v8(s, &out, family - 1, head, raw)
+                                : shaped_best(s, &out, family - 3, head, raw);
         if (!fits) continue;
         int error =
             sac__head_probe(s->graph, s->tail, (const int(*)[2])raw, output, head, found_out);

@@ -40,6 +40,9 @@ struct sac_head_plan {
     struct sac_head_level levels[SAC__LEVELS];
     int64_t classes, bins;
     int64_t rows, columns; ///< boxes, and numbers a box, of the output that it replaces
+    /// V8, end to end (v10, 26): the output is the best so many pairs of box and class, (best,6) of
+    /// x1,y1,x2,y2,score,class; rows and columns are those before that. 0: it is the rows.
+    int64_t best;
 };
 
 /// A raw map as the head reads it: logit of pixel p, channel c of one picture.
@@ -50,6 +53,9 @@ struct sac_raw {
 
 /// Rows of one picture from raw maps, two a level (the second for V8's scores).
 void sac__head_rows(const struct sac_head_plan *head, const struct sac_raw *raw, float *rows);
+
+/// The rows of one picture, (4+nc,rows), to head->best of them, (best,6). Errors: SAC_ENOMEM.
+int sac__head_best(const struct sac_head_plan *head, const float *rows, float *best);
 
 /// The raw maps of each level: tensors, the second SAC__NONE for V5.
 typedef int sac__raw_maps[2 * SAC__LEVELS][2];

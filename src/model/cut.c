@@ -167,7 +167,7 @@ static int cut_graph(struct sac_graph *graph, struct sac_cut **cut_out)
     int found = 0;
     int error = sac__graph_fold(graph);
     if (!error && worth_trying(graph)) error = sac__head_find(graph, &c.head, c.raw, &found);
-    if (error || !found) return error;
+    if (error || !found || c.head.best) return error; // end to end: not raw maps of rows
     struct sac_cut *cut = calloc(1, sizeof *cut);
     if (!cut) return sac__fail(SAC_ENOMEM, "no memory for a cut");
     describe(&c.head, &cut->maps);

@@ -91,3 +91,11 @@ struct sac__maps sac__cuda_maps(const struct cuda_engine *engine, const void *ar
         set_level(&maps.levels[k], engine, arena, &head->levels[k]);
     return maps;
 }
+
+size_t sac__cuda_best_scratch(const struct cuda_engine *engine)
+{
+    const struct sac_head_plan *head = &engine->plan->head;
+    if (!head->best) return 0;
+    return sac__best_scratch((int)engine->plan->input_shape[0], head->rows, (int)head->classes,
+                             head->best);
+}

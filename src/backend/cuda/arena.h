@@ -12,6 +12,8 @@ int sac__cuda_arena(void **arena_out, const struct cuda_engine *engine, cudaStre
 
 /// The network's input and raw maps in an arena.
 struct sac__input sac__cuda_input(const struct cuda_engine *engine, void *arena);
+/// Bytes that sac__best_cuda wants; 0 where the output is not end to end.
+size_t sac__cuda_best_scratch(const struct cuda_engine *engine);
 struct sac__maps sac__cuda_maps(const struct cuda_engine *engine, const void *arena);
 
 #endif

@@ -14,6 +14,7 @@ struct network {
     void *arena;
     cudaGraphExec_t graph;
     struct cuda_tail *tail; ///< NULL: kernels make the output
+    void *scratch;          ///< of sac__best_cuda
 };
 
 static int run_program(void *state, cudaStream_t stream)
@@ -28,6 +29,7 @@ static void close_network(void *state)
     if (network->graph) cudaGraphExecDestroy(network->graph);
     sac__cuda_tail_close(&network->tail);
     cudaFree(network->arena);
+    cudaFree(network->scratch);
     cudaGetLastError();
     free(network);
 }
@@ -38,6 +40,10 @@ static int open_network(struct network *network)
     cudaStream_t stream = NULL;
     int error = SAC__CUDA(cudaStreamCreateWithFlags, &stream, cudaStreamNonBlocking);
     if (!error) error = sac__cuda_arena(&network->arena, network->engine, stream);
+    const size_t scratch = sac__cuda_best_scratch(network->engine);
+    if (!error && scratch)
+        error = sac__gpu_check(cudaMalloc(&network->scratch, scratch), "cudaMalloc for boxes",
+                               scratch);
     if (!error && network->engine->plan->tail)
         error = sac__cuda_tail_open(&network->tail, network->engine);
     const struct sac_gpu_work work = {run_program, network};
@@ -57,8 +63,11 @@ static int enqueue(void *state, void *const *addresses, cudaStream_t stream)
     if (network->tail)
         return sac__cuda_tail_enqueue(network->tail, network->arena, addresses[1], stream);
     const struct sac__maps maps = sac__cuda_maps(engine, network->arena);
-    return sac__rows_cuda(addresses[1], engine->bindings[1].dtype, &maps,
-                          (int)engine->plan->input_shape[0], stream, 0);
+    const int n = (int)engine->plan->input_shape[0];
+    if (engine->plan->head.best)
+        return sac__best_cuda(addresses[1], engine->bindings[1].dtype, &maps, n,
+                              engine->plan->head.best, network->scratch, stream, 0);
+    return sac__rows_cuda(addresses[1], engine->bindings[1].dtype, &maps, n, stream, 0);
 }
 
 static int result(void *state)

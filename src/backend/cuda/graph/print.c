@@ -56,9 +56,9 @@ static void print_head(const struct sac_head_plan *head, const struct sac_plan *
     if (head->family == SAC__HEAD_OTHER)
         fprintf(file, "head other, on the processor\n");
     else
-        fprintf(file, "head %s  %lld classes, %lld boxes\n",
+        fprintf(file, "head %s  %lld classes, %lld boxes%s\n",
                 head->family == SAC__HEAD_V5 ? "v5" : "v8", (long long)head->classes,
-                (long long)head->rows);
+                (long long)head->rows, head->best ? ", the best of them end to end" : "");
     for (int k = 0; k < head->level_count; k++) {
         const struct sac_head_level *level = &head->levels[k];
         fprintf(file, "  stride %g  ", level->stride);

@@ -214,17 +214,26 @@ static int run_tail(const struct run *run, float *output)
     return sac__tail_run(run->plan->tail, maps, output);
 }
 
-static void write_rows(const struct run *run, float *rows)
+static int write_rows(const struct run *run, float *output)
 {
     const struct sac_head_plan *head = &run->plan->head;
     struct sac_raw raw[2 * SAC__LEVELS];
-    for (int64_t n = 0; n < run->plan->input_shape[0]; n++) {
+    int64_t count = head->best ? 6 * head->best : head->rows * head->columns;
+    float *rows = malloc((size_t)(head->rows * head->columns) * sizeof *rows);
+    int error = rows ? 0 : sac__fail(SAC_ENOMEM, "out of memory for rows");
+    for (int64_t n = 0; !error && n < run->plan->input_shape[0]; n++) {
         for (int k = 0; k < head->level_count; k++) {
             raw[2 * k] = raw_of(run, &head->levels[k].raw, n);
             raw[2 * k + 1] = raw_of(run, &head->levels[k].scores, n);
         }
-        sac__head_rows(head, raw, rows + n * head->rows * head->columns);
+        sac__head_rows(head, raw, rows);
+        if (head->best)
+            error = sac__head_best(head, rows, output + n * count);
+        else
+            memcpy(output + n * count, rows, (size_t)count * sizeof *rows);
     }
+    free(rows);
+    return error;
 }
 
 int sac__plan_run(const struct sac_plan *plan, const float *picture, void *arena, float *rows)
@@ -238,6 +247,5 @@ int sac__plan_run(const struct sac_plan *plan, const float *picture, void *arena
         if (error) return error;
     }
     if (rows && plan->tail) return run_tail(&run, rows);
-    if (rows) write_rows(&run, rows);
-    return 0;
+    return rows ? write_rows(&run, rows) : 0;
 }
