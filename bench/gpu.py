@@ -206,7 +206,8 @@ def figures_of(name, ours, peers):
         figures["ours"] |= {"network": p50(resident["stages_ms"], "network"),
                             "alone": resident["network_alone_ms"]["p50"],
                             "resident": resident["end_to_end_ms"]["p50"],
-                            "frames_per_second": resident["frames_per_second"]}
+                            "frames_per_second": resident["frames_per_second"],
+                            "boxes_a_frame": resident["boxes_a_frame"]}
     if in_place:
         figures["ours"]["no copy"] = in_place["end_to_end_ms"]["p50"]
     if staged:
@@ -254,15 +255,15 @@ def network_rows(all_figures):
 
 def frame_rows(all_figures):
     yield ["case", "resident", "no copy", "staged", "CuPy way", "NumPy way", "best peer / saccade", "frames/s",
-           "bar: must / aim"]
+           "boxes a frame", "bar: must / aim"]
     for f in all_figures:
         peers, resident = f["peers"], [f["ours"].get("resident"), f["ours"].get("no copy")]
         mine = min((value for value in resident if value), default=None)
         ways = [peers.get("cupy way"), peers.get("numpy way")]
-        rate = f["ours"].get("frames_per_second")
+        rate, boxes = (f["ours"].get(key) for key in ("frames_per_second", "boxes_a_frame"))
         yield [f["case"], *map(number, resident), number(f["ours"].get("staged")),
                *map(number, ways),
-               ratio(mine, ways), "–" if rate is None else f"{rate:.0f}",
+               ratio(mine, ways), *("–" if value is None else f"{value:.0f}" for value in (rate, boxes)),
                verdict(mine, CASES[f["case"]][5])]
 
 
