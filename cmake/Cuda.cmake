@@ -9,7 +9,7 @@
 #       a check: emulated it is a test with ARGUMENTS; by nvcc it is a program that
 #       tools/check-gpu.sh runs on a machine with a GPU, once for each string of GPU ("-": no
 #       arguments; without GPU: with ARGUMENTS), and with SMALL (or ARGUMENTS) under
-#       compute-sanitizer; the library itself is linked. EMULATED: not by nvcc.
+#       compute-sanitizer, as tests built with sanitizers are too; the library itself is linked. EMULATED: not by nvcc.
 # LINK names of such libraries mean the twin in the twin. EXACT: floating-point as written, for
 # files that use ops/math.
 set(SACCADE_CUDA AUTO CACHE STRING "CUDA backend: ON, OFF, or AUTO: where nvcc is found")
@@ -200,6 +200,9 @@ function(saccade_cuda_check name)
         cuda_links(links _emulated ${T_LINK})
         target_link_libraries(${name}_emulated PRIVATE ${links})
         target_include_directories(${name}_emulated PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+        if(SACCADE_SANITIZE AND T_SMALL) # slower
+            set(T_ARGUMENTS ${T_SMALL})
+        endif()
         add_test(NAME ${name} COMMAND ${name}_emulated ${T_ARGUMENTS})
         set_tests_properties(${name} PROPERTIES LABELS "c;emulated" TIMEOUT 300)
     endif()
