@@ -204,6 +204,7 @@ function(saccade_cuda_check name)
             set(T_ARGUMENTS ${T_SMALL})
         endif()
         add_test(NAME ${name} COMMAND ${name}_emulated ${T_ARGUMENTS})
-        set_tests_properties(${name} PROPERTIES LABELS "c;emulated" TIMEOUT 300)
+        set_tests_properties(${name} PROPERTIES LABELS "c;emulated" TIMEOUT 600
+            ENVIRONMENT SACCADE_EMULATOR_OVERLAP=1)
     endif()
 endfunction()

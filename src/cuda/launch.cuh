@@ -73,8 +73,7 @@ int sac__launch(const char *name, const sac_launch &launch, void (*kernel)(Param
     cudaError_t status = sac__launch_allow(kernel, launch);
     if (status == cudaSuccess)
         status = cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...);
-    if (status == cudaSuccess)
-        return 0;
+    if (status == cudaSuccess) return 0;
     (void)cudaGetLastError(); // said once, here
     return sac__fail(SAC_EBACKEND, "kernel %s: %s", name, cudaGetErrorString(status));
 }

@@ -5,7 +5,8 @@
 #include "device.cuh"
 #include "ops/math/half.h"
 
-namespace {
+namespace
+{
 
 // --- mbarrier and bulk copies ------------------------------------------------------------------
 
@@ -57,16 +58,18 @@ void check_pipeline()
 {
     const int tiles = check_int(1, 7);
     std::vector<int> values((size_t)(tiles * TILE));
-    for (int &value : values) value = check_int(-1000, 1000);
+    for (int &value : values)
+        value = check_int(-1000, 1000);
     const Device<int> in(values), out(TILE);
     check_launch("pipeline", 96, (STAGES + 1) * TILE * 4 + STAGES * 16, pipeline_kernel, out.data,
                  in.data, tiles);
     const std::vector<int> found = out.read();
     for (int i = 0; i < TILE; i++) {
         int sum = 0;
-        for (int t = 0; t < tiles; t++) sum += values[(size_t)(t * TILE + i)];
-        CHECK(found[(size_t)i] == sum, "sum %d of %d tiles: %d, not %d", i, tiles,
-              found[(size_t)i], sum);
+        for (int t = 0; t < tiles; t++)
+            sum += values[(size_t)(t * TILE + i)];
+        CHECK(found[(size_t)i] == sum, "sum %d of %d tiles: %d, not %d", i, tiles, found[(size_t)i],
+              sum);
     }
 }
 
@@ -80,17 +83,20 @@ __global__ void cp_async_kernel(int *out, const int *in)
     sac__cp_async<16>(data + threadIdx.x * 16, in + threadIdx.x * 4);
     sac__cp_async_mbarrier_arrive(barrier);
     sac__mbarrier_wait(barrier, 0);
-    for (int i = 0; i < 4; i++) out[threadIdx.x + i * 32] = tile[127 - threadIdx.x - i * 32];
+    for (int i = 0; i < 4; i++)
+        out[threadIdx.x + i * 32] = tile[127 - threadIdx.x - i * 32];
 }
 
 void check_cp_async()
 {
     std::vector<int> values(128);
-    for (int &value : values) value = check_int(0, 1 << 20);
+    for (int &value : values)
+        value = check_int(0, 1 << 20);
     const Device<int> in(values), out(128);
     check_launch("cp.async to an mbarrier", 32, 128 * 4 + 8, cp_async_kernel, out.data, in.data);
     const std::vector<int> found = out.read();
-    for (size_t i = 0; i < 128; i++) CHECK(found[i] == values[127 - i], "value %zu", i);
+    for (size_t i = 0; i < 128; i++)
+        CHECK(found[i] == values[127 - i], "value %zu", i);
 }
 
 // --- Clusters ----------------------------------------------------------------------------------
@@ -131,7 +137,8 @@ void check_clusters()
 {
     enum { SIZE = 4, BLOCKS = 8 };
     std::vector<int> values(32);
-    for (int &value : values) value = check_int(0, 1 << 20);
+    for (int &value : values)
+        value = check_int(0, 1 << 20);
     const Device<int> in(values), out(BLOCKS * 32 * 4);
     const sac_launch launch = {dim3(BLOCKS), dim3(32), nullptr, 96 * 4 + 16, SIZE, false};
     CHECK(!sac__launch("cluster", launch, cluster_kernel, out.data, in.data), "%s",
@@ -140,10 +147,12 @@ void check_clusters()
     for (int block = 0; block < BLOCKS; block++)
         for (int i = 0; i < 32; i++) {
             const int rank = block % SIZE, *got = &found[(size_t)((block * 32 + i) * 4)];
-            CHECK(got[0] == (rank + 1) % SIZE * 100 + i, "block %d thread %d read %d", block, i, got[0]);
+            CHECK(got[0] == (rank + 1) % SIZE * 100 + i, "block %d thread %d read %d", block, i,
+                  got[0]);
             CHECK(got[1] == 2 * ((rank + SIZE - 1) % SIZE * 100 + i) + 1,
                   "block %d thread %d was written %d / 2", block, i, got[1]);
-            CHECK(got[2] == values[(size_t)i], "block %d thread %d was loaded %d", block, i, got[2]);
+            CHECK(got[2] == values[(size_t)i], "block %d thread %d was loaded %d", block, i,
+                  got[2]);
             CHECK(got[3] == (rank + 1) % SIZE * 100 + 6, "block %d: four's z is %d", block, got[3]);
         }
 }
@@ -156,9 +165,9 @@ struct Tiles {
     int in_registers;
 };
 
-// Where the 16-byte piece `piece` of a row goes: pieces change places within their row, by a pattern
-// that repeats every 1024, 512 or 256 bytes. Not swizzled, 8 rows of a piece are one core matrix;
-// the core matrices of all rows come first, then the next piece.
+// Where the 16-byte piece `piece` of a row goes: pieces change places within their row, by a
+// pattern that repeats every 1024, 512 or 256 bytes. Not swizzled, 8 rows of a piece are one core
+// matrix; the core matrices of all rows come first, then the next piece.
 __device__ uint32_t place(const Tiles &t, uint32_t rows, uint32_t row, uint32_t piece)
 {
     const uint32_t row_bytes = t.depth * 2;
@@ -208,7 +217,8 @@ template <int N> __global__ void wgmma_kernel(float *c, Tiles t)
     const int steps = t.depth / 16;
     float d[N / 2];
 #pragma unroll
-    for (int i = 0; i < N / 2; i++) d[i] = 1e30f;
+    for (int i = 0; i < N / 2; i++)
+        d[i] = 1e30f;
     for (int step = 0; step < steps; step++) {
         uint32_t fragment[4];
         load_fragment(fragment, t, step);
@@ -231,7 +241,8 @@ template <int N> __global__ void wgmma_kernel(float *c, Tiles t)
 std::vector<uint16_t> random_halves(size_t count)
 {
     std::vector<uint16_t> halves(count);
-    for (uint16_t &half : halves) half = sac__float_half(check_float(-1, 1));
+    for (uint16_t &half : halves)
+        half = sac__float_half(check_float(-1, 1));
     return halves;
 }
 
@@ -253,8 +264,8 @@ template <int N> void check_wgmma(int swizzle, int in_registers)
                 sum += (double)sac__half_float(a[(size_t)(i * depth + k)]) *
                        (double)sac__half_float(b[(size_t)(j * depth + k)]);
             const double got = (double)found[(size_t)(i * N + j)];
-            CHECK(std::fabs(got - sum) < 1e-4, "n%d swizzle %d%s: (%d,%d) is %g, not %g", N, swizzle,
-                  in_registers ? ", a in registers" : "", i, j, got, sum);
+            CHECK(std::fabs(got - sum) < 1e-4, "n%d swizzle %d%s: (%d,%d) is %g, not %g", N,
+                  swizzle, in_registers ? ", a in registers" : "", i, j, got, sum);
         }
 }
 

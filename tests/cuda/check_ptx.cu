@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The instructions of cuda/ptx.cuh and CUDA's own for warps, blocks and halves, against what their
 // documentation says, written here anew. Emulated, this checks the emulator; on a GPU, that both
-// mean the same. Fragments are those of the PTX ISA 8.x, sections "Matrix Fragments for mma.m16n8k16"
-// (and .m16n8k8) and "ldmatrix".
+// mean the same. Fragments are those of the PTX ISA 8.x, sections "Matrix Fragments for
+// mma.m16n8k16" (and .m16n8k8) and "ldmatrix".
 #include <cuda_fp16.h>
 
 #include "device.cuh"
 #include "ops/math/half.h"
 
-namespace {
+namespace
+{
 
 // --- mma ---------------------------------------------------------------------------------------
 
@@ -43,7 +44,8 @@ __global__ void mma_tf32_kernel(float *c, const float *a, const float *b)
     const uint32_t af[4] = {sac__cvt_tf32(a[group * 8 + in]), sac__cvt_tf32(a[group * 8 + 64 + in]),
                             sac__cvt_tf32(a[group * 8 + in + 4]),
                             sac__cvt_tf32(a[group * 8 + 64 + in + 4])};
-    const uint32_t bf[2] = {sac__cvt_tf32(b[in * 8 + group]), sac__cvt_tf32(b[(in + 4) * 8 + group])};
+    const uint32_t bf[2] = {sac__cvt_tf32(b[in * 8 + group]),
+                            sac__cvt_tf32(b[(in + 4) * 8 + group])};
     float *top = c + group * 8 + in * 2, *bottom = top + 64;
     float d[4] = {top[0], top[1], bottom[0], bottom[1]};
     sac__mma_tf32(d, af, bf);
@@ -74,7 +76,8 @@ void check_near(const std::vector<float> &found, const std::vector<double> &expe
 std::vector<float> random_floats(size_t count)
 {
     std::vector<float> values(count);
-    for (float &value : values) value = check_float(-1, 1);
+    for (float &value : values)
+        value = check_float(-1, 1);
     return values;
 }
 
@@ -99,7 +102,8 @@ void check_mma()
 
     a.resize(16 * 8), b.resize(8 * 8);
     for (auto *matrix : {&a, &b}) // as many bits as tf32 has, so that the conversion is exact
-        for (float &value : *matrix) value = std::nearbyint(value * 512) / 512;
+        for (float &value : *matrix)
+            value = std::nearbyint(value * 512) / 512;
     const Device<float> af(a), bf(b), e(c);
     check_launch("mma tf32", 32, 0, mma_tf32_kernel, e.data, af.data, bf.data);
     check_near(e.read(), product(c, a, b, 8), 1e-5, "mma tf32");
@@ -121,20 +125,22 @@ void check_tf32()
     const std::vector<uint32_t> found = bits.read();
     for (size_t i = 0; i < x.size(); i++) {
         const float unit = std::ldexp(1.f, std::ilogb(x[i]) - 10);
-        const float expected = std::copysign(std::floor(std::fabs(x[i]) / unit + 0.5f) * unit, x[i]);
+        const float expected =
+            std::copysign(std::floor(std::fabs(x[i]) / unit + 0.5f) * unit, x[i]);
         CHECK(sac__bits_float(found[i] & ~0x1fffu) == expected, "tf32 of %.9g", (double)x[i]);
     }
 }
 
 // --- ldmatrix ----------------------------------------------------------------------------------
 
-// Matrix m, row r, column k holds m·64 + r·8 + k; rows lie scattered. The rows of matrix m are named
-// by lanes 8m to 8m + 7. A lane gets row lane / 4, columns lane % 4 · 2 and one on; transposed, the
-// same of the transposed matrix.
+// Matrix m, row r, column k holds m·64 + r·8 + k; rows lie scattered. The rows of matrix m are
+// named by lanes 8m to 8m + 7. A lane gets row lane / 4, columns lane % 4 · 2 and one on;
+// transposed, the same of the transposed matrix.
 __global__ void ldmatrix_kernel(uint32_t *d, int count, int transposed)
 {
     SAC__SHARED(uint16_t, shared);
-    for (int i = (int)threadIdx.x; i < 4 * 64; i += 32) shared[i / 8 * 5 % 32 * 8 + i % 8] = (uint16_t)i;
+    for (int i = (int)threadIdx.x; i < 4 * 64; i += 32)
+        shared[i / 8 * 5 % 32 * 8 + i % 8] = (uint16_t)i;
     __syncthreads();
     uint32_t pairs[4] = {};
     const uint32_t row = sac__shared_address(shared) + threadIdx.x * 5 % 32 * 16;
@@ -144,7 +150,8 @@ __global__ void ldmatrix_kernel(uint32_t *d, int count, int transposed)
     if (count == 1 && transposed) sac__ldmatrix_x1_trans(pairs, row);
     if (count == 2 && transposed) sac__ldmatrix_x2_trans(pairs, row);
     if (count == 4 && transposed) sac__ldmatrix_x4_trans(pairs, row);
-    for (int i = 0; i < 4; i++) d[threadIdx.x * 4 + i] = pairs[i];
+    for (int i = 0; i < 4; i++)
+        d[threadIdx.x * 4 + i] = pairs[i];
 }
 
 void check_ldmatrix()
@@ -157,7 +164,8 @@ void check_ldmatrix()
             for (uint32_t lane = 0; lane < 32; lane++)
                 for (uint32_t m = 0; m < (uint32_t)count; m++) {
                     const uint32_t row = lane / 4, column = lane % 4 * 2;
-                    const uint32_t low = m * 64 + (transposed ? column * 8 + row : row * 8 + column);
+                    const uint32_t low =
+                        m * 64 + (transposed ? column * 8 + row : row * 8 + column);
                     const uint32_t high = low + (transposed ? 8 : 1);
                     CHECK(found[lane * 4 + m] == (low | high << 16),
                           "x%d%s lane %u matrix %u: %08x", count, transposed ? " trans" : "", lane,
@@ -196,7 +204,8 @@ __global__ void cp_async_kernel(uint32_t *out, const unsigned char *in, int byte
 void check_cp_async()
 {
     std::vector<unsigned char> bytes(64 * 32);
-    for (unsigned char &byte : bytes) byte = (unsigned char)check_int(0, 254);
+    for (unsigned char &byte : bytes)
+        byte = (unsigned char)check_int(0, 254);
     const Device<unsigned char> in(bytes);
     const Device<uint32_t> out(64 * 8);
     const int kept = check_int(0, 16);
@@ -204,7 +213,8 @@ void check_cp_async()
     const std::vector<uint32_t> found = out.read();
     for (size_t i = 0; i < bytes.size(); i++) {
         const bool zero = (i % 32 < 16 && i % 32 >= (size_t)kept) || i % 32 >= 28;
-        CHECK((found[i / 4] >> i % 4 * 8 & 0xff) == (zero ? 0u : bytes[i]), "byte %zu of %d", i, kept);
+        CHECK((found[i / 4] >> i % 4 * 8 & 0xff) == (zero ? 0u : bytes[i]), "byte %zu of %d", i,
+              kept);
     }
 }
 
@@ -236,7 +246,8 @@ __global__ void warp_kernel(int *out, const int *in)
     // Two halves of the warp, each by itself.
     const unsigned half = lane < 16 ? 0xffffu : 0xffff0000u;
     int sum = x;
-    for (int step = 8; step > 0; step /= 2) sum += __shfl_xor_sync(half, sum, step);
+    for (int step = 8; step > 0; step /= 2)
+        sum += __shfl_xor_sync(half, sum, step);
     to[i++] = sum;
     to[i++] = (int)__ballot_sync(half, x & 2);
 }
@@ -274,7 +285,8 @@ void expect_warp(int *to, const int *x, int lane)
 void check_warp()
 {
     std::vector<int> x(96);
-    for (int &value : x) value = check_int(-2, 100);
+    for (int &value : x)
+        value = check_int(-2, 100);
     const Device<int> in(x), out(96 * WARP_RESULTS);
     check_launch("warp", 96, 0, warp_kernel, out.data, in.data);
     const std::vector<int> found = out.read();
@@ -324,9 +336,10 @@ void check_barriers()
     check_launch("barriers", 160, 256, barrier_kernel, out.data, counts.data, rounds);
     const std::vector<int> found = out.read(), count = counts.read();
     for (int i = 0; i < 64; i++)
-        CHECK(found[(size_t)i] == rounds * (rounds - 1) / 2 * 100 + rounds * (63 - i), "slot %d: %d",
-              i, found[(size_t)i]);
-    for (int i = 0; i < 128; i++) CHECK(count[(size_t)i] == 43 * 4 + 2, "thread %d: %d", i, count[(size_t)i]);
+        CHECK(found[(size_t)i] == rounds * (rounds - 1) / 2 * 100 + rounds * (63 - i),
+              "slot %d: %d", i, found[(size_t)i]);
+    for (int i = 0; i < 128; i++)
+        CHECK(count[(size_t)i] == 43 * 4 + 2, "thread %d: %d", i, count[(size_t)i]);
 }
 
 __global__ void atomic_kernel(unsigned *u, float *f, unsigned long long *wide)
@@ -355,13 +368,17 @@ void check_atomics()
     const Device<float> f(std::vector<float>{1});
     const Device<unsigned long long> wide(std::vector<unsigned long long>{5});
     CHECK(!sac__launch("atomics", {dim3(4), dim3(64), nullptr}, atomic_kernel, u.data, f.data,
-                       wide.data), "%s", sac_error_message());
+                       wide.data),
+          "%s", sac_error_message());
     const std::vector<unsigned> found = u.read();
     const unsigned expected[] = {255 * 256 / 2, 255, 7, 0xffffffffu, 256 % 10, 256, 512};
-    for (size_t i = 0; i < 7; i++) CHECK(found[i] == expected[i], "atomic %zu: %u", i, found[i]);
+    for (size_t i = 0; i < 7; i++)
+        CHECK(found[i] == expected[i], "atomic %zu: %u", i, found[i]);
     std::vector<bool> seen(256);
-    for (size_t i = 0; i < 256; i++) seen[found[8 + i]] = true;
-    for (size_t i = 0; i < 256; i++) CHECK(seen[i], "%zu got no slot", i);
+    for (size_t i = 0; i < 256; i++)
+        seen[found[8 + i]] = true;
+    for (size_t i = 0; i < 256; i++)
+        CHECK(seen[i], "%zu got no slot", i);
     CHECK(f.read()[0] == 129 && wide.read()[0] == 255ull << 40, "float or wide atomic");
 }
 
@@ -391,7 +408,8 @@ void check_integers()
     unsigned expected[10] = {};
     const uint64_t both = (uint64_t)b << 32 | a;
     int highest = 31, signed_dot = (int)c;
-    while (!(a >> highest & 1)) highest--;
+    while (!(a >> highest & 1))
+        highest--;
     expected[5] = c;
     for (int i = 0; i < 4; i++) {
         const unsigned pick = c >> 4 * i & 7;
@@ -425,7 +443,8 @@ __global__ void half_kernel(uint16_t *out, const float *x, int count)
 {
     const int i = (int)(blockIdx.x * blockDim.x + threadIdx.x);
     if (i + 2 >= count) return;
-    const __half a = __float2half_rn(x[i]), b = __float2half_rn(x[i + 1]), c = __float2half_rn(x[i + 2]);
+    const __half a = __float2half_rn(x[i]), b = __float2half_rn(x[i + 1]),
+                 c = __float2half_rn(x[i + 2]);
     const __half2 two = __floats2half2_rn(x[i], x[i + 1]);
     uint16_t *to = out + i * HALF_RESULTS;
     to[0] = __half_as_ushort(a);
@@ -454,25 +473,27 @@ uint16_t nearest(double x)
 void check_halves()
 {
     std::vector<float> x(2050);
-    for (float &value : x) value = std::ldexp(check_float(-1, 1), check_int(-9, 3));
+    for (float &value : x)
+        value = std::ldexp(check_float(-1, 1), check_int(-9, 3));
     x[0] = 1.f + 1.f / 2048, x[1] = 1.f + 3.f / 2048, x[2] = 2049; // ties
     const Device<float> in(x);
     const Device<uint16_t> out(x.size() * HALF_RESULTS);
     CHECK(!sac__launch("halves", {dim3(9), dim3(256), nullptr}, half_kernel, out.data, in.data,
-                       (int)x.size()), "%s", sac_error_message());
+                       (int)x.size()),
+          "%s", sac_error_message());
     const std::vector<uint16_t> found = out.read();
     for (size_t i = 0; i + 2 < x.size(); i++) {
         const uint16_t bits = nearest((double)x[i]);
         const double a = (double)sac__half_float(bits),
                      b = (double)sac__half_float(nearest((double)x[i + 1])),
                      c = (double)sac__half_float(nearest((double)x[i + 2]));
-        const uint16_t expected[] = {bits, nearest(a + b), nearest(a * b), nearest(a * b + c),
-                                     nearest(b > c ? b : c), bits};
+        const uint16_t expected[] = {
+            bits, nearest(a + b), nearest(a * b), nearest(a * b + c), nearest(b > c ? b : c), bits};
         for (size_t k = 0; k < HALF_RESULTS; k++)
             CHECK((found[i * HALF_RESULTS + k] & 0x7fff) == (expected[k] & 0x7fff) &&
                       (!(expected[k] & 0x7fff) || found[i * HALF_RESULTS + k] == expected[k]),
-                  "result %zu of %.9g %.9g %.9g: %04x, not %04x", k, (double)x[i],
-                  (double)x[i + 1], (double)x[i + 2], found[i * HALF_RESULTS + k], expected[k]);
+                  "result %zu of %.9g %.9g %.9g: %04x, not %04x", k, (double)x[i], (double)x[i + 1],
+                  (double)x[i + 2], found[i * HALF_RESULTS + k], expected[k]);
     }
 }
 
@@ -492,7 +513,8 @@ void check_overlap()
     int expected = 1;
     for (int step = 0; step < 12; step++) {
         CHECK(!sac__launch("chain", {dim3(8), dim3(64), nullptr, 0, 1, step > 0}, chain_kernel,
-                           value.data, step), "%s", sac_error_message());
+                           value.data, step),
+              "%s", sac_error_message());
         expected = expected * 3 + step;
     }
     CHECK(value.read()[0] == expected, "%d, not %d", value.read()[0], expected);

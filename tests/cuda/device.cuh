@@ -37,13 +37,16 @@ template <class T> struct Device {
         return values;
     }
     Device(const Device &) = delete;
-    ~Device() { cudaFree(data); }
+    ~Device()
+    {
+        cudaFree(data);
+    }
 };
 
 /// One block.
 template <class... Parameters, class... Arguments>
-void check_launch(const char *name, unsigned threads, size_t shared,
-                  void (*kernel)(Parameters...), Arguments &&...arguments)
+void check_launch(const char *name, unsigned threads, size_t shared, void (*kernel)(Parameters...),
+                  Arguments &&...arguments)
 {
     const sac_launch launch = {dim3(1), dim3(threads), nullptr, shared, 1, false};
     CHECK(!sac__launch(name, launch, kernel, std::forward<Arguments>(arguments)...), "%s",

@@ -7,7 +7,8 @@
 
 #include "cuda_runtime.h"
 
-namespace emulator {
+namespace emulator
+{
 
 void Copy::run() const
 {

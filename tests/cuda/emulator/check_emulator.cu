@@ -9,7 +9,8 @@
 
 #include "cuda/device.cuh"
 
-namespace {
+namespace
+{
 
 // --- Faulty kernels ----------------------------------------------------------------------------
 
@@ -74,7 +75,12 @@ struct Fault {
     void (*kernel)(int *);
     unsigned threads;
     const char *words;
+    bool overlap = false;
 };
+
+__global__ void never_waits(int *)
+{
+}
 
 const Fault faults[] = {
     {half_of_a_barrier, 64, "deadlock"},
@@ -85,6 +91,7 @@ const Fault faults[] = {
     {no_mbarrier, 1, "was not initialised"},
     {never_told, 1, "threads spin"},
     {product_left, 128, "wgmma products that nobody waited for"},
+    {never_waits, 32, "never waits", true},
 };
 
 // What a process says that runs the kernel; it must not end well.
@@ -96,7 +103,8 @@ std::string last_words(const Fault &fault)
     if (child == 0) {
         dup2(pipes[1], STDERR_FILENO);
         const Device<int> data(64);
-        check_launch("fault", fault.threads, 512, fault.kernel, data.data);
+        const sac_launch launch = {dim3(1), dim3(fault.threads), nullptr, 512, 1, fault.overlap};
+        (void)sac__launch("fault", launch, fault.kernel, data.data);
         _exit(0);
     }
     close(pipes[1]);
@@ -149,10 +157,13 @@ void check_poison()
 void refuse(cudaError_t status, cudaError_t expected, const char *what)
 {
     CHECK(status == expected, "%s: %s", what, cudaGetErrorString(status));
-    CHECK(cudaGetLastError() == expected && cudaGetLastError() == cudaSuccess, "%s: last error", what);
+    CHECK(cudaGetLastError() == expected && cudaGetLastError() == cudaSuccess, "%s: last error",
+          what);
 }
 
-__global__ void nothing(int *) {}
+__global__ void nothing(int *)
+{
+}
 
 void check_refusals()
 {
@@ -186,7 +197,8 @@ void check_environment()
     setenv("SACCADE_EMULATOR_GPU", "no-driver", 1);
     refuse(cudaGetDeviceCount(&count), cudaErrorInsufficientDriver, "no driver");
     setenv("SACCADE_EMULATOR_GPU", "8.0", 1);
-    CHECK(cudaGetDeviceCount(&count) == cudaSuccess && count == 1 && check_capability() == 8, "8.0");
+    CHECK(cudaGetDeviceCount(&count) == cudaSuccess && count == 1 && check_capability() == 8,
+          "8.0");
     unsetenv("SACCADE_EMULATOR_GPU");
     void *data = nullptr;
     setenv("SACCADE_EMULATOR_MEMORY", "1000000", 1);
@@ -212,7 +224,8 @@ void check_graph()
     check_cuda(cudaMallocHost(&copied, 4), "page-locked memory");
     check_cuda(cudaStreamCreateWithFlags(&first, cudaStreamNonBlocking), "stream");
     check_cuda(cudaStreamCreateWithFlags(&second, cudaStreamNonBlocking), "stream");
-    for (cudaEvent_t *event : {&fork, &join, &done}) check_cuda(cudaEventCreate(event), "event");
+    for (cudaEvent_t *event : {&fork, &join, &done})
+        check_cuda(cudaEventCreate(event), "event");
     check_cuda(cudaStreamBeginCapture(first, cudaStreamCaptureModeThreadLocal), "capture");
     check_cuda(cudaEventRecord(fork, first), "record");
     check_cuda(cudaStreamWaitEvent(second, fork), "wait");
@@ -220,7 +233,8 @@ void check_graph()
     check_cuda(cudaEventRecord(join, second), "record");
     check_cuda(cudaStreamWaitEvent(first, join), "wait");
     check_cuda(cudaMemcpyAsync(copied, value.data, 4, cudaMemcpyDeviceToHost, first), "copy");
-    refuse(cudaStreamSynchronize(first), cudaErrorStreamCaptureUnsupported, "waiting for a capture");
+    refuse(cudaStreamSynchronize(first), cudaErrorStreamCaptureUnsupported,
+           "waiting for a capture");
     void *data = nullptr;
     refuse(cudaMalloc(&data, 4), cudaErrorStreamCaptureUnsupported, "allocating in a capture");
     check_cuda(cudaStreamEndCapture(first, &graph), "end");
@@ -238,7 +252,8 @@ void check_graph()
     check_cuda(cudaGraphDestroy(graph), "destroy");
     check_cuda(cudaStreamDestroy(first), "destroy");
     refuse(cudaStreamSynchronize(first), cudaErrorInvalidResourceHandle, "a stream that is closed");
-    for (const cudaEvent_t event : {fork, join, done}) check_cuda(cudaEventDestroy(event), "destroy");
+    for (const cudaEvent_t event : {fork, join, done})
+        check_cuda(cudaEventDestroy(event), "destroy");
     check_cuda(cudaStreamDestroy(second), "destroy");
     check_cuda(cudaFreeHost(copied), "free");
 }
@@ -255,12 +270,66 @@ void check_late()
     CHECK(!sac__launch("increase", {dim3(1), dim3(1), stream}, increase, value.data), "launch");
     check_cuda(cudaEventRecord(event, stream), "record");
     CHECK(*value.data == 0, "done at once");
-    CHECK(cudaEventQuery(event) == cudaErrorNotReady && cudaEventQuery(event) == cudaSuccess, "query");
+    CHECK(cudaEventQuery(event) == cudaErrorNotReady && cudaEventQuery(event) == cudaSuccess,
+          "query");
     CHECK(*value.data == 1, "not done");
     check_graph();
     check_cuda(cudaEventDestroy(event), "event");
     check_cuda(cudaStreamDestroy(stream), "stream");
     unsetenv("SACCADE_EMULATOR_LATE");
+}
+
+// --- Kernels that start early -------------------------------------------------------------------
+
+__global__ void produce(int *value)
+{
+    SAC__SHARED(int, shared);
+    shared[threadIdx.x] = value[0] + 1;
+    __syncthreads();
+    value[0] = shared[31 - threadIdx.x];
+}
+
+__global__ void consume(int *value)
+{
+    const int early = value[0];
+    SAC__SHARED(int, shared);
+    shared[threadIdx.x] = 7;
+    sac__grid_wait();
+    __syncthreads();
+    if (threadIdx.x == 0 && blockIdx.x == 0) {
+        value[1] = early;
+        value[2] = value[0] + shared[31] - 7;
+    }
+}
+
+// What is read before sac__grid_wait is read too early at every second run; what is read after,
+// not.
+void check_early()
+{
+    setenv("SACCADE_EMULATOR_OVERLAP", "1", 1);
+    cudaStream_t stream;
+    cudaGraph_t graph;
+    cudaGraphExec_t exec;
+    const Device<int> value(std::vector<int>{0, 0, 0});
+    check_cuda(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "stream");
+    check_cuda(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "capture");
+    CHECK(!sac__launch("produce", {dim3(2), dim3(32), stream, 128}, produce, value.data), "launch");
+    CHECK(!sac__launch("consume", {dim3(3), dim3(32), stream, 128, 1, true}, consume, value.data),
+          "launch");
+    check_cuda(cudaStreamEndCapture(stream, &graph), "end");
+    check_cuda(cudaGraphInstantiate(&exec, graph), "instantiate");
+    int early = 0;
+    for (int run = 1; run <= 4; run++) {
+        check_cuda(cudaGraphLaunch(exec, stream), "launch");
+        const std::vector<int> found = value.read();
+        CHECK(found[2] == 2 * run, "run %d: %d after the wait", run, found[2]);
+        early += found[1] != found[2];
+    }
+    CHECK(early == 2, "%d of 4 runs read too early", early);
+    check_cuda(cudaGraphExecDestroy(exec), "destroy");
+    check_cuda(cudaGraphDestroy(graph), "destroy");
+    check_cuda(cudaStreamDestroy(stream), "destroy");
+    unsetenv("SACCADE_EMULATOR_OVERLAP");
 }
 
 } // namespace
@@ -273,5 +342,6 @@ int main()
     check_environment();
     check_graph();
     check_late();
+    check_early();
     return 0;
 }

@@ -27,7 +27,8 @@ enum { GUARD_BYTES = 4096 }; // below the stack: too deep a call faults
 #include <ucontext.h>
 #endif
 
-namespace emulator {
+namespace emulator
+{
 
 static Fiber *left, *entered; // by the last switch
 
@@ -46,8 +47,12 @@ static void after_switch()
     left->bytes = bytes;
 }
 #else
-static void before_switch(Fiber *, Fiber *) {}
-static void after_switch() {}
+static void before_switch(Fiber *, Fiber *)
+{
+}
+static void after_switch()
+{
+}
 #endif
 
 static void start()
@@ -86,11 +91,14 @@ static void prepare(Fiber *fiber)
     void **top = reinterpret_cast<void **>(static_cast<char *>(fiber->stack) + fiber->bytes);
     *--top = nullptr; // aligns the stack as after a call
     *--top = reinterpret_cast<void *>(start);
-    for (int i = 0; i < 6; i++) *--top = nullptr;
+    for (int i = 0; i < 6; i++)
+        *--top = nullptr;
     fiber->pointer = top;
 }
 
-static void release(Fiber *) {}
+static void release(Fiber *)
+{
+}
 
 static void change(Fiber *from, Fiber *to)
 {

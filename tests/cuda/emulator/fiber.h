@@ -5,7 +5,8 @@
 
 #include <cstddef>
 
-namespace emulator {
+namespace emulator
+{
 
 struct Fiber {
     void *pointer = nullptr; ///< of the stack, while nobody is on it

@@ -5,14 +5,16 @@
 #include "emulator/matrix.h"
 #include "ops/math/half.h"
 
-namespace emulator {
+namespace emulator
+{
 
 float half_value(uint16_t half)
 {
     static std::vector<float> table;
     if (table.empty()) {
         table.resize(65536);
-        for (unsigned i = 0; i < 65536; i++) table[i] = sac__half_float(static_cast<uint16_t>(i));
+        for (unsigned i = 0; i < 65536; i++)
+            table[i] = sac__half_float(static_cast<uint16_t>(i));
     }
     return table[half];
 }
@@ -47,8 +49,8 @@ void ldmatrix(uint32_t *d, int count, uint32_t row, bool transposed)
     const Exchange<Rows> all(0xffffffffu, "ldmatrix", mine, load_rows);
     const unsigned group = self->lane / 4, pair = self->lane % 4;
     for (unsigned i = 0; i < static_cast<unsigned>(count); i++) {
-        const uint16_t low = transposed ? all[8 * i + 2 * pair].halves[group]
-                                        : all[8 * i + group].halves[2 * pair];
+        const uint16_t low =
+            transposed ? all[8 * i + 2 * pair].halves[group] : all[8 * i + group].halves[2 * pair];
         const uint16_t high = transposed ? all[8 * i + 2 * pair + 1].halves[group]
                                          : all[8 * i + group].halves[2 * pair + 1];
         d[i] = low | static_cast<uint32_t>(high) << 16;
@@ -63,7 +65,8 @@ struct Fragments {
 };
 
 // m16n8kK: a lane's elements of a and b lie at k(i) of their rows and columns.
-static void multiply(float *d, const Exchange<Fragments> &all, const unsigned *low_k, unsigned count)
+static void multiply(float *d, const Exchange<Fragments> &all, const unsigned *low_k,
+                     unsigned count)
 {
     const unsigned group = self->lane / 4, pair = self->lane % 4;
     for (unsigned quad = 0; quad < 4; quad++) { // lanes that hold the same row, or column
@@ -81,8 +84,10 @@ static void multiply(float *d, const Exchange<Fragments> &all, const unsigned *l
 void mma_f16(float *d, const uint32_t *a, const uint32_t *b)
 {
     Fragments mine;
-    for (unsigned i = 0; i < 8; i++) mine.a[i] = half_value((uint16_t)(a[i / 2] >> 16 * (i % 2)));
-    for (unsigned i = 0; i < 4; i++) mine.b[i] = half_value((uint16_t)(b[i / 2] >> 16 * (i % 2)));
+    for (unsigned i = 0; i < 8; i++)
+        mine.a[i] = half_value((uint16_t)(a[i / 2] >> 16 * (i % 2)));
+    for (unsigned i = 0; i < 4; i++)
+        mine.b[i] = half_value((uint16_t)(b[i / 2] >> 16 * (i % 2)));
     // a0 a1 a4 a5 are of row `group` (k, k+1, k+8, k+9), a2 a3 a6 a7 of row `group` + 8.
     static const unsigned low_k[] = {0, 1, 4, 5};
     multiply(d, Exchange<Fragments>(0xffffffffu, "mma", mine), low_k, 4);
@@ -91,8 +96,10 @@ void mma_f16(float *d, const uint32_t *a, const uint32_t *b)
 void mma_tf32(float *d, const uint32_t *a, const uint32_t *b)
 {
     Fragments mine = {};
-    for (unsigned i = 0; i < 4; i++) mine.a[i] = sac__bits_float(a[i] & ~0x1fffu);
-    for (unsigned i = 0; i < 2; i++) mine.b[i] = sac__bits_float(b[i] & ~0x1fffu);
+    for (unsigned i = 0; i < 4; i++)
+        mine.a[i] = sac__bits_float(a[i] & ~0x1fffu);
+    for (unsigned i = 0; i < 2; i++)
+        mine.b[i] = sac__bits_float(b[i] & ~0x1fffu);
     // a0 a2 are of row `group` (k, k+4), a1 a3 of row `group` + 8.
     static const unsigned low_k[] = {0, 2};
     multiply(d, Exchange<Fragments>(0xffffffffu, "mma", mine), low_k, 2);

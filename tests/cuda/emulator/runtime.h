@@ -7,6 +7,8 @@
 //   SACCADE_EMULATOR_FAIL     this allocation (1, 2, …; device or page-locked) and no other fails
 //   SACCADE_EMULATOR_BREAK    a function of the runtime whose calls all fail: illegal address
 //   SACCADE_EMULATOR_LATE     1: streams work only when somebody waits or asks
+//   SACCADE_EMULATOR_OVERLAP  1: in graphs (and late streams) every second kernel that may start
+//                             before the one before it ends does so
 //   SACCADE_EMULATOR_ORDER    of threads: see scheduler.cpp
 #ifndef EMULATOR_RUNTIME_H
 #define EMULATOR_RUNTIME_H
@@ -19,7 +21,12 @@
 
 #include "cuda_runtime.h"
 
-using Work = std::function<void()>;
+/// Something to do on a stream; `grid` where it is a kernel.
+struct Work {
+    std::function<void()> act;
+    std::shared_ptr<emulator::Grid> grid;
+    const CUstream_st *stream;
+};
 
 struct CUgraph_st {
     std::vector<Work> works; // in the order of capture, which respects every dependency
@@ -40,12 +47,13 @@ struct CUstream_st {
 struct CUevent_st {
     unsigned flags = 0;
     bool recorded = false, open = true;
-    double seconds = 0;               // when it was reached
-    unsigned long ticket = 0;         // of the work that reaches it
+    double seconds = 0;                // when it was reached
+    unsigned long ticket = 0;          // of the work that reaches it
     std::weak_ptr<CUgraph_st> capture; // recorded in this capture
 };
 
-namespace emulator {
+namespace emulator
+{
 
 /// Every call of the runtime holds it; kernels of all host threads run one after the other.
 extern std::recursive_mutex mutex;
@@ -64,7 +72,8 @@ int device_count();
 bool hopper();
 
 /// Does the work now, later (SACCADE_EMULATOR_LATE) or never (a capture notes it down).
-cudaError_t enqueue(cudaStream_t stream, Work work);
+cudaError_t enqueue(cudaStream_t stream, std::function<void()> act,
+                    std::shared_ptr<emulator::Grid> grid = nullptr);
 /// Does all that is enqueued.
 void drain();
 bool late_work_waits();

@@ -5,7 +5,8 @@
 
 #include "runtime.h"
 
-namespace emulator {
+namespace emulator
+{
 
 std::recursive_mutex mutex;
 static thread_local cudaError_t last_error;
@@ -197,23 +198,44 @@ cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, in
     cudaDeviceProp p;
     if (const cudaError_t error = cudaGetDeviceProperties(&p, number)) return error;
     switch (attribute) {
-    case cudaDevAttrMaxSharedMemoryPerBlock: *value = static_cast<int>(p.sharedMemPerBlock); break;
-    case cudaDevAttrClockRate: *value = 1980000; break;
-    case cudaDevAttrMultiProcessorCount: *value = p.multiProcessorCount; break;
-    case cudaDevAttrMemoryClockRate: *value = 3201000; break;
-    case cudaDevAttrGlobalMemoryBusWidth: *value = p.memoryBusWidth; break;
-    case cudaDevAttrL2CacheSize: *value = p.l2CacheSize; break;
-    case cudaDevAttrMaxThreadsPerMultiProcessor: *value = p.maxThreadsPerMultiProcessor; break;
-    case cudaDevAttrComputeCapabilityMajor: *value = p.major; break;
-    case cudaDevAttrComputeCapabilityMinor: *value = p.minor; break;
+    case cudaDevAttrMaxSharedMemoryPerBlock:
+        *value = static_cast<int>(p.sharedMemPerBlock);
+        break;
+    case cudaDevAttrClockRate:
+        *value = 1980000;
+        break;
+    case cudaDevAttrMultiProcessorCount:
+        *value = p.multiProcessorCount;
+        break;
+    case cudaDevAttrMemoryClockRate:
+        *value = 3201000;
+        break;
+    case cudaDevAttrGlobalMemoryBusWidth:
+        *value = p.memoryBusWidth;
+        break;
+    case cudaDevAttrL2CacheSize:
+        *value = p.l2CacheSize;
+        break;
+    case cudaDevAttrMaxThreadsPerMultiProcessor:
+        *value = p.maxThreadsPerMultiProcessor;
+        break;
+    case cudaDevAttrComputeCapabilityMajor:
+        *value = p.major;
+        break;
+    case cudaDevAttrComputeCapabilityMinor:
+        *value = p.minor;
+        break;
     case cudaDevAttrMaxSharedMemoryPerMultiprocessor:
         *value = static_cast<int>(p.sharedMemPerMultiprocessor);
         break;
     case cudaDevAttrMaxSharedMemoryPerBlockOptin:
         *value = static_cast<int>(p.sharedMemPerBlockOptin);
         break;
-    case cudaDevAttrMemoryPoolsSupported: *value = 1; break;
-    default: return note(cudaErrorInvalidValue);
+    case cudaDevAttrMemoryPoolsSupported:
+        *value = 1;
+        break;
+    default:
+        return note(cudaErrorInvalidValue);
     }
     return cudaSuccess;
 }

@@ -24,15 +24,17 @@ static cudaError_t check(const Grid &grid, const void *function)
     const auto more = allowed.find(function);
     if (grid.shared > (more == allowed.end() ? 48 * 1024 : more->second))
         return cudaErrorInvalidValue;
-    if (grid.cluster > 1 && (!hopper() || grid.cluster > 16 || grid.grid.x % grid.cluster ||
-                             grid.together))
+    if (grid.cluster > 1 &&
+        (!hopper() || grid.cluster > 16 || grid.grid.x % grid.cluster || grid.together))
         return cudaErrorInvalidClusterSize;
     return cudaSuccess;
 }
 
-namespace emulator {
+namespace emulator
+{
 
-cudaError_t launch(const cudaLaunchConfig_t &config, const void *function, Work kernel)
+cudaError_t launch(const cudaLaunchConfig_t &config, const void *function,
+                   std::function<void()> kernel)
 {
     EMULATED_CALL();
     Grid grid;
@@ -40,16 +42,20 @@ cudaError_t launch(const cudaLaunchConfig_t &config, const void *function, Work 
     grid.block = config.blockDim;
     grid.shared = config.dynamicSmemBytes;
     grid.kernel = std::move(kernel);
+    grid.function = function;
     for (unsigned i = 0; i < config.numAttrs; i++) {
         const cudaLaunchAttribute &attribute = config.attrs[i];
         if (attribute.id == cudaLaunchAttributeClusterDimension)
             grid.cluster = attribute.val.clusterDim.x;
         if (attribute.id == cudaLaunchAttributeCooperative)
             grid.together = attribute.val.cooperative != 0;
+        if (attribute.id == cudaLaunchAttributeProgrammaticStreamSerialization)
+            grid.overlap = attribute.val.programmaticStreamSerializationAllowed != 0;
     }
     if (const cudaError_t error = check(grid, function)) return note(error);
     const auto shared = std::make_shared<Grid>(std::move(grid));
-    return enqueue(config.stream, [shared] { run(*shared); });
+    return enqueue(
+        config.stream, [shared] { run(*shared); }, shared);
 }
 
 } // namespace emulator
@@ -87,13 +93,12 @@ cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, const voi
     if (threads < 1 || threads > 1024) return note(cudaErrorInvalidValue);
     const int by_threads = p.maxThreadsPerMultiProcessor / threads;
     const size_t by_memory = p.sharedMemPerMultiprocessor / (shared + 1024);
-    *blocks = static_cast<size_t>(by_threads) < by_memory ? by_threads
-                                                          : static_cast<int>(by_memory);
+    *blocks =
+        static_cast<size_t>(by_threads) < by_memory ? by_threads : static_cast<int>(by_memory);
     return cudaSuccess;
 }
 
-cudaError_t cudaOccupancyMaxActiveClusters(int *clusters, const void *,
-                                           const cudaLaunchConfig_t *)
+cudaError_t cudaOccupancyMaxActiveClusters(int *clusters, const void *, const cudaLaunchConfig_t *)
 {
     EMULATED_CALL();
     *clusters = 1;

@@ -45,7 +45,8 @@ static cudaError_t allocate(void **data, size_t bytes, cudaMemoryType type)
     *data = nullptr;
     if (bytes == 0) return cudaSuccess;
     if (capturing()) return note(cudaErrorStreamCaptureUnsupported);
-    if (++allocations == setting("SACCADE_EMULATOR_FAIL", 0)) return note(cudaErrorMemoryAllocation);
+    if (++allocations == setting("SACCADE_EMULATOR_FAIL", 0))
+        return note(cudaErrorMemoryAllocation);
     const size_t limit = setting("SACCADE_EMULATOR_MEMORY", static_cast<size_t>(4) << 30);
     if (type == cudaMemoryTypeDevice && (bytes > limit || used > limit - bytes))
         return note(cudaErrorMemoryAllocation);

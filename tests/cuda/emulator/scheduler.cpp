@@ -13,7 +13,8 @@
 uint3 threadIdx, blockIdx;
 dim3 blockDim, gridDim;
 
-namespace emulator {
+namespace emulator
+{
 
 Thread *self;
 Grid *running;
@@ -23,6 +24,7 @@ static std::deque<Thread *> ready;
 static std::vector<std::unique_ptr<Thread>> pool; // their stacks are used again and again
 static unsigned long spins;                       // yields since somebody got further
 static unsigned long launches, random_state;
+static size_t pool_used; // by grids that stand still while another runs
 
 enum { SPINS_ARE_VAIN = 20000000 };
 
@@ -178,7 +180,8 @@ static void finish_thread()
     block.cluster->alive--;
     for (Barrier &barrier : block.barriers)
         if (barrier.expected == 0) block.settle(barrier);
-    for (Warp::Meeting &meeting : thread->warp->meetings) thread->warp->settle(meeting);
+    for (Warp::Meeting &meeting : thread->warp->meetings)
+        thread->warp->settle(meeting);
     block.cluster->settle();
     progress();
 }
@@ -194,6 +197,7 @@ static void enter_thread()
 
 static Thread *take_thread(size_t number)
 {
+    number += pool_used;
     while (pool.size() <= number) {
         pool.push_back(std::make_unique<Thread>());
         pool.back()->fiber = fiber_open(enter_thread);
@@ -272,6 +276,19 @@ static Thread *next_thread()
     return thread;
 }
 
+// The grid before this one, whose threads (so many) stand still meanwhile.
+static void run_before(Grid &grid, size_t threads)
+{
+    Grid *const before = std::exchange(grid.before, nullptr);
+    std::deque<Thread *> others;
+    others.swap(ready);
+    pool_used += threads;
+    run(*before);
+    pool_used -= threads;
+    ready.swap(others);
+    grid.for_before.wake();
+}
+
 static void run_cluster(Grid &grid, const std::vector<uint3> &indices)
 {
     Cluster cluster;
@@ -284,9 +301,11 @@ static void run_cluster(Grid &grid, const std::vector<uint3> &indices)
         fill_block(grid, block, rank * grid.block.x * grid.block.y * grid.block.z);
         cluster.alive += block.alive;
     }
+    const unsigned threads = cluster.alive;
     spins = 0;
     queue_threads(cluster);
     while (cluster.alive > 0) {
+        if (grid.before && (ready.empty() || spins > 16ul * threads)) run_before(grid, threads);
         if (ready.empty()) deadlock(cluster);
         self = next_thread();
         threadIdx = self->index;
@@ -295,14 +314,22 @@ static void run_cluster(Grid &grid, const std::vector<uint3> &indices)
         self = nullptr;
     }
     if (!cluster.bulk.empty()) fail("a block ended with bulk copies that nobody waited for");
-    for (Block &block : cluster.blocks) std::free(block.shared);
+    for (Block &block : cluster.blocks)
+        std::free(block.shared);
+    if (grid.before) run_before(grid, 0);
 }
 
-void run(Grid &grid)
+void run(Grid &grid, Grid *before)
 {
-    running = &grid;
-    gridDim = grid.grid;
-    blockDim = grid.block;
+    Grid *const outer = running;
+    const auto enter = [](Grid *now) {
+        running = now;
+        gridDim = now ? now->grid : dim3();
+        blockDim = now ? now->block : dim3();
+    };
+    enter(&grid);
+    grid.before = before;
+    grid.waited = false;
     std::vector<uint3> indices;
     const size_t count = static_cast<size_t>(grid.grid.x) * grid.grid.y * grid.grid.z;
     const size_t batch = grid.together ? count : grid.cluster;
@@ -314,8 +341,16 @@ void run(Grid &grid)
         run_cluster(grid, indices);
         indices.clear();
     }
+    if (grid.overlap && !grid.waited)
+        fail("a kernel that may start early never waits (sac__grid_wait)");
     launches++;
-    running = nullptr;
+    enter(outer);
+}
+
+void grid_wait()
+{
+    running->waited = true;
+    if (running->before) running->for_before.park("sac__grid_wait");
 }
 
 } // namespace emulator

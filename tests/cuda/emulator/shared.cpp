@@ -4,7 +4,8 @@
 // are relative to the first whose address was taken, with the top bit set.
 #include "cuda_runtime.h"
 
-namespace emulator {
+namespace emulator
+{
 
 enum : uint32_t { DYNAMIC_START = 1024, WINDOW_BITS = 24, STATIC_BIT = 0x80000000u };
 enum : uint32_t { STATIC_MIDDLE = 0x40000000u };
@@ -24,13 +25,15 @@ uint32_t shared_address(const void *shared)
 
 void *shared_pointer(uint32_t address, size_t bytes, size_t alignment)
 {
-    if (address % alignment != 0) fail("shared address %#x: not aligned to %zu", address, alignment);
+    if (address % alignment != 0)
+        fail("shared address %#x: not aligned to %zu", address, alignment);
     if (address & STATIC_BIT)
         return reinterpret_cast<void *>(running->anchor + (address & ~STATIC_BIT) - STATIC_MIDDLE);
     const Block *block = self->block;
     if (const uint32_t rank = address >> WINDOW_BITS) {
         if (rank > running->cluster) fail("the cluster has no block %u", rank - 1);
-        block = &block->cluster->blocks[block - block->rank + rank - 1 - &block->cluster->blocks[0]];
+        block =
+            &block->cluster->blocks[block - block->rank + rank - 1 - &block->cluster->blocks[0]];
         if (block->alive == 0) fail("shared memory of block %u, which has ended", rank - 1);
     }
     const uint32_t offset = (address & ((1u << WINDOW_BITS) - 1)) - DYNAMIC_START;

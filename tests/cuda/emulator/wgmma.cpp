@@ -5,7 +5,8 @@
 #include "emulator/matrix.h"
 #include "ops/math/half.h"
 
-namespace emulator {
+namespace emulator
+{
 
 enum { ROWS = 64, DEPTH = 16, GROUP = 128 };
 
@@ -35,7 +36,8 @@ static void load_a(float a[ROWS][DEPTH], const std::vector<const Product *> &par
 {
     if (!parts[0]->in_registers) {
         for (unsigned row = 0; row < ROWS; row++)
-            for (unsigned k = 0; k < DEPTH; k++) a[row][k] = tile_value(parts[0]->a, row, k);
+            for (unsigned k = 0; k < DEPTH; k++)
+                a[row][k] = tile_value(parts[0]->a, row, k);
         return;
     }
     for (unsigned thread = 0; thread < GROUP; thread++) // each warp 16 rows, as mma has them
@@ -57,12 +59,14 @@ static void compute(const std::vector<const Product *> &parts)
     load_a(a, parts);
     for (unsigned column = 0; column < static_cast<unsigned>(first.n); column++) {
         float b[DEPTH];
-        for (unsigned k = 0; k < DEPTH; k++) b[k] = tile_value(first.b, column, k);
+        for (unsigned k = 0; k < DEPTH; k++)
+            b[k] = tile_value(first.b, column, k);
         for (unsigned row = 0; row < ROWS; row++) {
             const unsigned thread = row / 16 * 32 + row % 8 * 4 + column % 8 / 2;
             float &d = parts[thread]->d[column / 8 * 4 + row / 8 % 2 * 2 + column % 2];
             float sum = first.add ? d : 0.f;
-            for (unsigned k = 0; k < DEPTH; k++) sum += a[row][k] * b[k];
+            for (unsigned k = 0; k < DEPTH; k++)
+                sum += a[row][k] * b[k];
             d = sum;
         }
     }
@@ -88,7 +92,8 @@ static void compute_group(Thread *const *threads)
         }
         compute(parts);
     }
-    for (unsigned t = 0; t < GROUP; t++) threads[t]->products.closed.pop_front();
+    for (unsigned t = 0; t < GROUP; t++)
+        threads[t]->products.closed.pop_front();
 }
 
 void wgmma_wait(size_t pending)
@@ -104,7 +109,8 @@ void wgmma_wait(size_t pending)
     for (unsigned t = 1; t < GROUP; t++)
         if (threads[t]->products.closed.size() != count)
             fail("wgmma: the threads of a warpgroup committed different numbers of groups");
-    while (threads[0]->products.closed.size() > pending) compute_group(threads);
+    while (threads[0]->products.closed.size() > pending)
+        compute_group(threads);
     barrier.waiting.wake();
 }
 

@@ -20,12 +20,23 @@ SAC__DEVICE uint32_t sac__shared_address(const void *shared)
     return emulator::shared_address(shared);
 }
 
-SAC__DEVICE void sac__keep(int &) {}
-SAC__DEVICE void sac__keep(uint32_t &) {}
-template <class T> SAC__DEVICE void sac__keep(T *&) {}
+SAC__DEVICE void sac__keep(int &)
+{
+}
+SAC__DEVICE void sac__keep(uint32_t &)
+{
+}
+template <class T> SAC__DEVICE void sac__keep(T *&)
+{
+}
 
-SAC__DEVICE void sac__grid_wait() {}
-SAC__DEVICE void sac__grid_release() {}
+SAC__DEVICE void sac__grid_wait()
+{
+    emulator::grid_wait();
+}
+SAC__DEVICE void sac__grid_release()
+{
+}
 
 SAC__DEVICE void sac__bar_sync(int id, int threads)
 {
@@ -39,7 +50,9 @@ SAC__DEVICE void sac__bar_arrive(int id, int threads)
 
 // --- Memory ------------------------------------------------------------------------------------
 
-SAC__DEVICE void sac__prefetch_l2(const void *) {}
+SAC__DEVICE void sac__prefetch_l2(const void *)
+{
+}
 
 SAC__DEVICE uint32_t sac__ld_acquire(const uint32_t *global)
 {
@@ -137,8 +150,12 @@ SAC__DEVICE void sac__mbarrier_init(uint32_t barrier, uint32_t arrivals)
 {
     emulator::mbarrier_init(barrier, arrivals);
 }
-SAC__DEVICE void sac__fence_mbarrier_init() {}
-SAC__DEVICE void sac__fence_proxy_async() {}
+SAC__DEVICE void sac__fence_mbarrier_init()
+{
+}
+SAC__DEVICE void sac__fence_proxy_async()
+{
+}
 SAC__DEVICE void sac__mbarrier_arrive(uint32_t barrier)
 {
     emulator::mbarrier_arrive(barrier, 0);
@@ -182,7 +199,9 @@ SAC__DEVICE void sac__bulk_load_multicast(uint32_t shared, const void *global, u
             emulator::bulk_load(emulator::mapa(shared, rank), global, bytes,
                                 emulator::mapa(barrier, rank));
 }
-SAC__DEVICE void sac__bulk_prefetch_l2(const void *, uint32_t) {}
+SAC__DEVICE void sac__bulk_prefetch_l2(const void *, uint32_t)
+{
+}
 SAC__DEVICE void sac__bulk_store(void *global, uint32_t shared, uint32_t bytes)
 {
     emulator::bulk_store(global, shared, bytes);
@@ -200,9 +219,12 @@ template <int PENDING> SAC__DEVICE void sac__bulk_wait_read()
     sac__bulk_wait<PENDING>();
 }
 
-// --- Tensor maps -----------------------------------------------------------------------------------
+// --- Tensor maps
+// -----------------------------------------------------------------------------------
 
-SAC__DEVICE void sac__tma_prefetch(const void *) {}
+SAC__DEVICE void sac__tma_prefetch(const void *)
+{
+}
 SAC__DEVICE void sac__tma_load_2d(uint32_t shared, const void *map, uint32_t barrier, int x, int y)
 {
     const int at[] = {x, y};
@@ -221,7 +243,8 @@ SAC__DEVICE void sac__tma_load_im2col(uint32_t shared, const void *map, uint32_t
     emulator::tma_load(shared, map, barrier, 4, at, window);
 }
 
-// --- Clusters --------------------------------------------------------------------------------------
+// --- Clusters
+// --------------------------------------------------------------------------------------
 
 SAC__DEVICE uint32_t sac__cluster_rank()
 {
@@ -265,11 +288,18 @@ SAC__DEVICE void sac__st_cluster4(uint32_t there, float4 x)
     *static_cast<float4 *>(emulator::shared_pointer(there, 16, 16)) = x;
 }
 
-// --- wgmma -----------------------------------------------------------------------------------------
+// --- wgmma
+// -----------------------------------------------------------------------------------------
 
-template <int COUNT> SAC__DEVICE void sac__setmaxnreg_inc() {}
-template <int COUNT> SAC__DEVICE void sac__setmaxnreg_dec() {}
-SAC__DEVICE void sac__wgmma_fence() {}
+template <int COUNT> SAC__DEVICE void sac__setmaxnreg_inc()
+{
+}
+template <int COUNT> SAC__DEVICE void sac__setmaxnreg_dec()
+{
+}
+SAC__DEVICE void sac__wgmma_fence()
+{
+}
 SAC__DEVICE void sac__wgmma_commit()
 {
     emulator::self->products.commit();
@@ -278,7 +308,9 @@ template <int PENDING> SAC__DEVICE void sac__wgmma_wait()
 {
     emulator::wgmma_wait(PENDING);
 }
-SAC__DEVICE void sac__wgmma_pin(float &) {}
+SAC__DEVICE void sac__wgmma_pin(float &)
+{
+}
 template <int N> SAC__DEVICE void sac__wgmma_f16(float *d, uint64_t a, uint64_t b, int add)
 {
     emulator::wgmma({d, N, add != 0, false, a, b, {}});

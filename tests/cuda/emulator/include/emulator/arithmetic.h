@@ -10,7 +10,8 @@
 #include <limits>
 #include <type_traits>
 
-namespace emulator {
+namespace emulator
+{
 template <class To, class From> To bits(From from)
 {
     static_assert(sizeof(To) == sizeof(From), "");
@@ -41,21 +42,52 @@ template <class A, class B> constexpr std::common_type_t<A, B> max(A a, B b)
 
 // --- Bits --------------------------------------------------------------------------------------
 
-static inline unsigned __float_as_uint(float x) { return emulator::bits<unsigned>(x); }
-static inline int __float_as_int(float x) { return emulator::bits<int>(x); }
-static inline float __uint_as_float(unsigned x) { return emulator::bits<float>(x); }
-static inline float __int_as_float(int x) { return emulator::bits<float>(x); }
-static inline int __popc(unsigned x) { return __builtin_popcount(x); }
-static inline int __popcll(unsigned long long x) { return __builtin_popcountll(x); }
-static inline int __clz(int x) { return x ? __builtin_clz((unsigned)x) : 32; }
-static inline int __clzll(long long x) { return x ? __builtin_clzll((unsigned long long)x) : 64; }
-static inline int __ffs(int x) { return __builtin_ffs(x); }
-static inline int __ffsll(long long x) { return __builtin_ffsll(x); }
+static inline unsigned __float_as_uint(float x)
+{
+    return emulator::bits<unsigned>(x);
+}
+static inline int __float_as_int(float x)
+{
+    return emulator::bits<int>(x);
+}
+static inline float __uint_as_float(unsigned x)
+{
+    return emulator::bits<float>(x);
+}
+static inline float __int_as_float(int x)
+{
+    return emulator::bits<float>(x);
+}
+static inline int __popc(unsigned x)
+{
+    return __builtin_popcount(x);
+}
+static inline int __popcll(unsigned long long x)
+{
+    return __builtin_popcountll(x);
+}
+static inline int __clz(int x)
+{
+    return x ? __builtin_clz((unsigned)x) : 32;
+}
+static inline int __clzll(long long x)
+{
+    return x ? __builtin_clzll((unsigned long long)x) : 64;
+}
+static inline int __ffs(int x)
+{
+    return __builtin_ffs(x);
+}
+static inline int __ffsll(long long x)
+{
+    return __builtin_ffsll(x);
+}
 
 static inline unsigned __brev(unsigned x)
 {
     unsigned reversed = 0;
-    for (int i = 0; i < 32; i++) reversed |= (x >> i & 1u) << (31 - i);
+    for (int i = 0; i < 32; i++)
+        reversed |= (x >> i & 1u) << (31 - i);
     return reversed;
 }
 
@@ -85,12 +117,18 @@ static inline unsigned __funnelshift_r(unsigned low, unsigned high, unsigned shi
 
 // --- Integers ----------------------------------------------------------------------------------
 
-static inline int __mul24(int a, int b) { return (a << 8 >> 8) * (b << 8 >> 8); }
+static inline int __mul24(int a, int b)
+{
+    return (a << 8 >> 8) * (b << 8 >> 8);
+}
 static inline unsigned __umulhi(unsigned a, unsigned b)
 {
     return (unsigned)((unsigned long long)a * b >> 32);
 }
-static inline int __mulhi(int a, int b) { return (int)((long long)a * b >> 32); }
+static inline int __mulhi(int a, int b)
+{
+    return (int)((long long)a * b >> 32);
+}
 
 template <class T, class U> T emulator_dot4(T a, U b, T sum)
 {
@@ -99,7 +137,10 @@ template <class T, class U> T emulator_dot4(T a, U b, T sum)
         sum += (T)(ByteA)((unsigned)a >> 8 * i) * (T)(ByteA)((unsigned)b >> 8 * i);
     return sum;
 }
-static inline int __dp4a(int a, int b, int sum) { return emulator_dot4(a, b, sum); }
+static inline int __dp4a(int a, int b, int sum)
+{
+    return emulator_dot4(a, b, sum);
+}
 static inline unsigned __dp4a(unsigned a, unsigned b, unsigned sum)
 {
     return emulator_dot4(a, b, sum);
@@ -118,7 +159,10 @@ static inline unsigned __dp2a_hi(unsigned a, unsigned b, unsigned sum)
 // --- Floats ------------------------------------------------------------------------------------
 
 #define EMULATOR_BINARY(name, expression)                                                          \
-    static inline float name(float a, float b) { return expression; }
+    static inline float name(float a, float b)                                                     \
+    {                                                                                              \
+        return expression;                                                                         \
+    }
 EMULATOR_BINARY(__fadd_rn, a + b)
 EMULATOR_BINARY(__fsub_rn, a - b)
 EMULATOR_BINARY(__fmul_rn, a *b)
@@ -132,9 +176,15 @@ EMULATOR_BINARY(__fdividef, a / b)
 #define __sinf(x) std::sin(static_cast<float>(x))
 #define __cosf(x) std::cos(static_cast<float>(x))
 #define __powf(x, y) std::pow(static_cast<float>(x), static_cast<float>(y))
-static inline float __fmaf_rn(float a, float b, float c) { return std::fma(a, b, c); }
+static inline float __fmaf_rn(float a, float b, float c)
+{
+    return std::fma(a, b, c);
+}
 #define EMULATOR_UNARY(name, expression)                                                           \
-    static inline float name(float x) { return expression; }
+    static inline float name(float x)                                                              \
+    {                                                                                              \
+        return expression;                                                                         \
+    }
 EMULATOR_UNARY(__frcp_rn, 1.f / x)
 EMULATOR_UNARY(__fsqrt_rn, std::sqrt(x))
 EMULATOR_UNARY(__frsqrt_rn, 1.f / std::sqrt(x))
@@ -151,17 +201,41 @@ template <class T> T emulator_convert(double x)
     if (x <= (double)std::numeric_limits<T>::min()) return std::numeric_limits<T>::min();
     return (T)x;
 }
-static inline int __float2int_rn(float x) { return emulator_convert<int>(std::nearbyint(x)); }
-static inline int __float2int_rz(float x) { return emulator_convert<int>(std::trunc(x)); }
-static inline int __float2int_rd(float x) { return emulator_convert<int>(std::floor(x)); }
-static inline int __float2int_ru(float x) { return emulator_convert<int>(std::ceil(x)); }
+static inline int __float2int_rn(float x)
+{
+    return emulator_convert<int>(std::nearbyint(x));
+}
+static inline int __float2int_rz(float x)
+{
+    return emulator_convert<int>(std::trunc(x));
+}
+static inline int __float2int_rd(float x)
+{
+    return emulator_convert<int>(std::floor(x));
+}
+static inline int __float2int_ru(float x)
+{
+    return emulator_convert<int>(std::ceil(x));
+}
 static inline unsigned __float2uint_rn(float x)
 {
     return emulator_convert<unsigned>(std::nearbyint(x));
 }
-static inline unsigned __float2uint_rz(float x) { return emulator_convert<unsigned>(std::trunc(x)); }
-static inline float __int2float_rn(int x) { return (float)x; }
-static inline float __uint2float_rn(unsigned x) { return (float)x; }
-static inline int __double2int_rn(double x) { return emulator_convert<int>(std::nearbyint(x)); }
+static inline unsigned __float2uint_rz(float x)
+{
+    return emulator_convert<unsigned>(std::trunc(x));
+}
+static inline float __int2float_rn(int x)
+{
+    return (float)x;
+}
+static inline float __uint2float_rn(unsigned x)
+{
+    return (float)x;
+}
+static inline int __double2int_rn(double x)
+{
+    return emulator_convert<int>(std::nearbyint(x));
+}
 
 #endif

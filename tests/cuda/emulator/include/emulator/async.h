@@ -5,7 +5,8 @@
 
 #include "emulator/thread.h"
 
-namespace emulator {
+namespace emulator
+{
 
 void cp_async(unsigned size, uint32_t shared, const void *global, int bytes);
 void cp_async_mbarrier_arrive(uint32_t barrier);

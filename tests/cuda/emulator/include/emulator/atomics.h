@@ -5,7 +5,8 @@
 
 #include <cstring>
 
-namespace emulator {
+namespace emulator
+{
 template <class T> struct Same {
     using type = T;
 };
@@ -28,15 +29,14 @@ EMULATOR_ATOMIC(atomicSub, old - value)
 EMULATOR_ATOMIC(atomicExch, value)
 EMULATOR_ATOMIC(atomicMin, value < old ? value : old)
 EMULATOR_ATOMIC(atomicMax, value > old ? value : old)
-EMULATOR_ATOMIC(atomicAnd, old & value)
+EMULATOR_ATOMIC(atomicAnd, old &value)
 EMULATOR_ATOMIC(atomicOr, old | value)
 EMULATOR_ATOMIC(atomicXor, old ^ value)
 EMULATOR_ATOMIC(atomicInc, old >= value ? 0 : old + 1)
 EMULATOR_ATOMIC(atomicDec, old == 0 || old > value ? value : old - 1)
 #undef EMULATOR_ATOMIC
 
-template <class T>
-T atomicCAS(T *address, emulator::same_t<T> compare, emulator::same_t<T> value)
+template <class T> T atomicCAS(T *address, emulator::same_t<T> compare, emulator::same_t<T> value)
 {
     const T old = *address;
     if (old == compare) *address = value;

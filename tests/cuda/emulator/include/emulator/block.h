@@ -35,9 +35,15 @@ static inline int __syncthreads_and(int predicate)
 }
 
 // One thread runs at a time, and memory is the host's: every write is seen at once.
-static inline void __threadfence() {}
-static inline void __threadfence_block() {}
-static inline void __threadfence_system() {}
+static inline void __threadfence()
+{
+}
+static inline void __threadfence_block()
+{
+}
+static inline void __threadfence_system()
+{
+}
 
 static inline long long clock64()
 {

@@ -6,7 +6,8 @@
 #include "cuda_runtime_api.h"
 #include "emulator/thread.h"
 
-namespace emulator {
+namespace emulator
+{
 cudaError_t launch(const cudaLaunchConfig_t &config, const void *function,
                    std::function<void()> kernel);
 }

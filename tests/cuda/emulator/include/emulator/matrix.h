@@ -5,7 +5,8 @@
 
 #include "emulator/thread.h"
 
-namespace emulator {
+namespace emulator
+{
 
 float half_value(uint16_t half);
 uint32_t cvt_tf32(float x);

@@ -12,7 +12,8 @@
 
 #include "emulator/vector_types.h"
 
-namespace emulator {
+namespace emulator
+{
 
 struct Block;
 struct Thread;
@@ -50,7 +51,8 @@ template <class Work> struct Groups {
     template <class Do> void wait(size_t pending, Do act)
     {
         for (; closed.size() > pending; closed.pop_front())
-            for (const Work &work : closed.front()) act(work);
+            for (const Work &work : closed.front())
+                act(work);
     }
 };
 
@@ -128,7 +130,12 @@ struct Cluster {
 struct Grid {
     dim3 grid, block;
     unsigned cluster = 1;
-    bool together = false; ///< all blocks at once (cooperative)
+    bool together = false;  ///< all blocks at once (cooperative)
+    bool overlap = false;   ///< programmatic dependent launch
+    bool waited = false;    ///< some thread has said sac__grid_wait
+    Grid *before = nullptr; ///< has not run yet: this grid started early
+    Waiting for_before;
+    const void *function = nullptr;
     size_t shared = 0;
     std::function<void()> kernel;
     uintptr_t anchor = 0; ///< a static shared variable; others are addressed relative to it
@@ -142,9 +149,9 @@ struct Thread {
     Block *block = nullptr;
     Warp *warp = nullptr;
     const char *waits_for = nullptr;
-    long result = 0, result_all = 0;    ///< of the barrier that it left last
-    unsigned cluster_generation = 0;    ///< at which it arrived
-    Groups<Copy> copies, stores;        ///< cp.async, bulk stores
+    long result = 0, result_all = 0; ///< of the barrier that it left last
+    unsigned cluster_generation = 0; ///< at which it arrived
+    Groups<Copy> copies, stores;     ///< cp.async, bulk stores
     Groups<Product> products;
     Fiber *fiber = nullptr;
 };
@@ -156,7 +163,10 @@ extern Grid *running;
 void yield();
 /// Somebody got further: spinning threads are not in vain.
 void progress();
-void run(Grid &grid);
+/// Runs a grid. With `before`, that one runs only when the threads of the first block (or cluster)
+/// wait for it (sac__grid_wait) or have returned.
+void run(Grid &grid, Grid *before = nullptr);
+void grid_wait();
 
 /// Shared memory as PTX names it: an offset, plus (rank+1) << 24 in another block of the cluster.
 uint32_t shared_address(const void *shared);

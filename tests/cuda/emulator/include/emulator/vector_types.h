@@ -22,36 +22,58 @@
     X(double, double, 8)
 
 #define EMULATOR_VECTOR(name, type, size)                                                          \
-    typedef struct name##1 {                                                                       \
+    typedef struct name##1                                                                         \
+    {                                                                                              \
         type x;                                                                                    \
-    } name##1;                                                                                     \
-    typedef struct name##2 {                                                                       \
+    }                                                                                              \
+    name##1;                                                                                       \
+    typedef struct name##2                                                                         \
+    {                                                                                              \
         EMULATOR_ALIGN(2 * size) type x;                                                           \
         type y;                                                                                    \
-    } name##2;                                                                                     \
-    typedef struct name##3 {                                                                       \
+    }                                                                                              \
+    name##2;                                                                                       \
+    typedef struct name##3                                                                         \
+    {                                                                                              \
         type x, y, z;                                                                              \
-    } name##3;                                                                                     \
-    typedef struct name##4 {                                                                       \
+    }                                                                                              \
+    name##3;                                                                                       \
+    typedef struct name##4                                                                         \
+    {                                                                                              \
         EMULATOR_ALIGN(size == 8 ? 16 : 4 * size) type x;                                          \
         type y, z, w;                                                                              \
-    } name##4;
+    }                                                                                              \
+    name##4;
 EMULATOR_VECTORS(EMULATOR_VECTOR)
 #undef EMULATOR_VECTOR
 
 typedef struct dim3 {
     unsigned x, y, z;
 #ifdef __cplusplus
-    constexpr dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
+    constexpr dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_)
+    {
+    }
 #endif
 } dim3;
 
 #ifdef __cplusplus
 #define EMULATOR_VECTOR(name, type, size)                                                          \
-    static inline name##1 make_##name##1(type x) { return {x}; }                                   \
-    static inline name##2 make_##name##2(type x, type y) { return {x, y}; }                        \
-    static inline name##3 make_##name##3(type x, type y, type z) { return {x, y, z}; }             \
-    static inline name##4 make_##name##4(type x, type y, type z, type w) { return {x, y, z, w}; }
+    static inline name##1 make_##name##1(type x)                                                   \
+    {                                                                                              \
+        return {x};                                                                                \
+    }                                                                                              \
+    static inline name##2 make_##name##2(type x, type y)                                           \
+    {                                                                                              \
+        return {x, y};                                                                             \
+    }                                                                                              \
+    static inline name##3 make_##name##3(type x, type y, type z)                                   \
+    {                                                                                              \
+        return {x, y, z};                                                                          \
+    }                                                                                              \
+    static inline name##4 make_##name##4(type x, type y, type z, type w)                           \
+    {                                                                                              \
+        return {x, y, z, w};                                                                       \
+    }
 EMULATOR_VECTORS(EMULATOR_VECTOR)
 #undef EMULATOR_VECTOR
 #endif

@@ -9,7 +9,8 @@
 
 #include "emulator/thread.h"
 
-namespace emulator {
+namespace emulator
+{
 
 /// Every lane gives a value and sees those of the others: slots()[lane].
 template <class T> struct Exchange {
@@ -136,7 +137,7 @@ template <class T> unsigned __match_all_sync(unsigned mask, T value, int *all_eq
 EMULATOR_REDUCE(add, a + b)
 EMULATOR_REDUCE(min, a < b ? a : b)
 EMULATOR_REDUCE(max, a > b ? a : b)
-EMULATOR_REDUCE(and, a & b)
+EMULATOR_REDUCE(and, a &b)
 EMULATOR_REDUCE(or, a | b)
 EMULATOR_REDUCE(xor, a ^ b)
 #undef EMULATOR_REDUCE
