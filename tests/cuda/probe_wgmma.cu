@@ -403,8 +403,9 @@ void probe_overlap()
     const unsigned threads = 128, blocks = 64;
     device_array<float> first(threads * blocks), second(threads * blocks), third(threads * blocks);
     sac_launch launch = {};
-    launch.grid = dim3(blocks), launch.block = dim3(threads), launch.overlap = true;
+    launch.grid = dim3(blocks), launch.block = dim3(threads);
     must(sac__launch("slow", launch, slow_kernel, first.data, 7.f), "launch");
+    launch.overlap = true;
     must(sac__launch("after", launch, after_kernel, second.data,
                      static_cast<const float *>(first.data)),
          "launch");
