@@ -306,6 +306,59 @@ __device__ void for_groups(const sac_conv_problem &p, const place &at, int rank,
         work(row, column);
 }
 
+/// What a thread adds to its sums: on its way before they are complete.
+struct addends {
+    float bias[8];
+    uint4 residual; ///< of the first row
+};
+
+/// This thread's group of channels, -1 where there is none.
+template <class T> __device__ int group_of(const sac_conv_problem &p, const place &at)
+{
+    int column = at.column + static_cast<int>(threadIdx.x) % (T::COLUMNS / 8) * 8;
+    return column < p.conv.out_channels ? column : -1;
+}
+
+__device__ uint4 residual_or_zero(const sac_conv_problem &p, int row, int k)
+{
+    uint4 residual = {};
+    if (p.conv.residual && row < p.pixels) residual = residual_at(p.conv, row, k);
+    return residual;
+}
+
+template <class T>
+__device__ void addends_open(addends &add, const sac_conv_problem &p, const place &at, int rank)
+{
+    constexpr int GROUPS = T::COLUMNS / 8, LINES = T::THREADS / GROUPS;
+    int k = group_of<T>(p, at), row = static_cast<int>(threadIdx.x) / GROUPS + rank * LINES;
+    add = {};
+    if (k < 0) return;
+    add_bias(add.bias, p.conv, k);
+    if (row < T::ROWS) add.residual = residual_or_zero(p, at.row + row, k);
+}
+
+/// Finishes `rank`'s share of a tile's rows; sum_of(sum, row, column) says what the sums are. The
+/// next row's residual is on its way while a row is finished.
+template <class T, class Sum>
+__device__ void finish_rows(const sac_conv_problem &p, const place &at, int rank, int ranks,
+                            const addends &add, Sum sum_of)
+{
+    constexpr int LINES = T::THREADS / (T::COLUMNS / 8);
+    uint4 residual = add.residual;
+    for_groups<T>(p, at, rank, ranks, [&](int row, int column) {
+        int k = at.column + column, further = row + ranks * LINES;
+        uint4 next = {};
+        float sum[8];
+        if (further < T::ROWS) next = residual_or_zero(p, at.row + further, k);
+        sum_of(sum, row, column);
+#pragma unroll
+        for (int i = 0; i < 8; i++)
+            sum[i] += add.bias[i];
+        finish_biased(p, at.row + row, k, residual, sum);
+        residual = next;
+    });
+}
+
 /// Leaves this block's sums in the workspace; true in the tile's last block to do so, for which all
 /// are there. Counters are zero again afterwards.
 template <class T>
@@ -334,33 +387,33 @@ __device__ bool share_sums(const sac_conv_problem &p, const place &at, int split
 }
 
 template <class T>
-__device__ void finish_workspace(const sac_conv_problem &p, const place &at, int split, float *sums)
+__device__ void finish_workspace(const sac_conv_problem &p, const place &at, int split,
+                                 const addends &add, float *sums)
 {
     int tiles = (p.pixels + T::ROWS - 1) / T::ROWS * p.columns;
     int counters = (tiles * 4 + SAC__ALIGN - 1) / SAC__ALIGN * SAC__ALIGN;
     float *tile = reinterpret_cast<float *>(static_cast<char *>(p.conv.workspace) + counters) +
                   static_cast<int64_t>(at.tile) * split * T::ROWS * T::COLUMNS;
     if (!share_sums<T>(p, at, split, sums, tile)) return;
-    for_groups<T>(p, at, 0, 1, [&](int row, int column) {
-        float sum[8] = {};
+    finish_rows<T>(p, at, 0, 1, add, [&](float *sum, int row, int column) {
         const float *from = tile + row * T::COLUMNS + column;
+#pragma unroll
+        for (int i = 0; i < 8; i++)
+            sum[i] = 0;
         for (int rank = 0; rank < split; rank++, from += T::ROWS * T::COLUMNS) {
             add_four(sum, __ldcg(reinterpret_cast<const float4 *>(from)));
             add_four(sum + 4, __ldcg(reinterpret_cast<const float4 *>(from + 4)));
         }
-        finish(p, at.row + row, at.column + column, sum);
     });
 }
 
 template <class T>
 __device__ void finish_cluster(const sac_conv_problem &p, const place &at, int split,
-                               uint32_t shared)
+                               const addends &add, uint32_t shared)
 {
     sac__cluster_sync();
-    for_groups<T>(p, at, at.rank, split, [&](int row, int column) {
-        float sum[8];
+    finish_rows<T>(p, at, at.rank, split, add, [&](float *sum, int row, int column) {
         cluster_sum<T>(sum, shared, split, row, column);
-        finish(p, at.row + row, at.column + column, sum);
     });
     sac__cluster_sync(); // nobody ends while others read
 }
@@ -371,22 +424,23 @@ __global__ void __launch_bounds__(T::THREADS, T::BLOCKS)
 {
     SAC__SHARED(float, shared);
     int split = problems.split;
+    bool cluster = split > 1 && problems.cluster;
     const sac_conv_problem &p = problem_of(problems, static_cast<int>(blockIdx.x));
     place at = place_of<T::ROWS, T::COLUMNS>(p, split, static_cast<int>(blockIdx.x));
     float sums[T::MT][T::NT][4] = {};
     accumulate<T>(sums, sac__shared_address(shared), p, at, p.steps * at.rank / split,
                   p.steps * (at.rank + 1) / split);
+    addends add;
+    addends_open<T>(add, p, at, cluster ? at.rank : 0);
     put_sums<T>(shared, sums);
     __syncthreads();
-    if (split > 1 && problems.cluster)
-        finish_cluster<T>(p, at, split, sac__shared_address(shared));
+    if (cluster)
+        finish_cluster<T>(p, at, split, add, sac__shared_address(shared));
     else if (split > 1)
-        finish_workspace<T>(p, at, split, shared);
+        finish_workspace<T>(p, at, split, add, shared);
     else
-        for_groups<T>(p, at, 0, 1, [&](int row, int column) {
-            float sum[8];
+        finish_rows<T>(p, at, 0, 1, add, [&](float *sum, int row, int column) {
             block_sum<T>(sum, shared, row, column);
-            finish(p, at.row + row, at.column + column, sum);
         });
 }
 
