@@ -18,7 +18,8 @@ static int better(const void *a, const void *b)
     return (x->index > y->index) - (x->index < y->index);
 }
 
-static void rank_anchors(const struct sac_head_plan *head, const float *rows, struct ranked *anchors)
+static void rank_anchors(const struct sac_head_plan *head, const float *rows,
+                         struct ranked *anchors)
 {
     for (int64_t a = 0; a < head->rows; a++) {
         anchors[a] = (struct ranked){rows[4 * head->rows + a], a};

@@ -11,8 +11,9 @@ enum {
 };
 
 enum sac_tail_family {
-    SAC__HEAD_V5, ///< v5, v7: rows (R,5+nc), anchors; one raw map a level
-    SAC__HEAD_V8, ///< v8, v9, 11: (4+nc,A), distances, each the mean of `bins`; two raw maps a level
+    SAC__HEAD_V5,   ///< v5, v7: rows (R,5+nc), anchors; one raw map a level
+    SAC__HEAD_V8,   ///< v8, v9, 11: (4+nc,A), distances, each the mean of `bins`; two raw maps a
+                    ///< level
     SAC__HEAD_OTHER ///< any other: raw maps 2k and 2k+1 in level k, tail.h runs the rest
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Operators of end-to-end tails: the largest along an axis, the best k, elements by index, repetition.
+// Operators of end-to-end tails: the largest along an axis, the best k, elements by index,
+// repetition.
 #include "ops.h"
 
 #include <stdlib.h>
@@ -102,8 +103,8 @@ int sac__eval_topk(struct sac_graph *graph, int node)
     int64_t sizes[3], most = values->shape[graph->nodes[node].axis];
     around(x, graph->nodes[node].axis, sizes);
     struct ranked *line = malloc((size_t)(sizes[1] + 1) * sizeof *line);
-    if (!line) return sac__fail(SAC_ENOMEM, "out of memory for the best of %lld",
-                                (long long)sizes[1]);
+    if (!line)
+        return sac__fail(SAC_ENOMEM, "out of memory for the best of %lld", (long long)sizes[1]);
     for (int64_t k = 0; k < sizes[0] * sizes[2]; k++) {
         int64_t from = k / sizes[2] * sizes[1] * sizes[2] + k % sizes[2];
         int64_t to = k / sizes[2] * most * sizes[2] + k % sizes[2];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What stands behind a network's last convolutions, run in plain C on the processor: for tails that no
-// kernel knows.
+// What stands behind a network's last convolutions, run in plain C on the processor: for tails that
+// no kernel knows.
 #ifndef SAC_GRAPH_TAIL_H
 #define SAC_GRAPH_TAIL_H
 
@@ -28,7 +28,8 @@ int sac__tail_inputs(const struct sac_tail *tail, const int **tensors_out);
 /// Shape of the first output; returns its rank.
 int sac__tail_shape(const struct sac_tail *tail, int64_t shape_out[SAC__RANK]);
 
-/// Computes the first output, floats. One run at a time; others wait. Errors: SAC_ENOMEM, SAC_EMODEL.
+/// Computes the first output, floats. One run at a time; others wait. Errors: SAC_ENOMEM,
+/// SAC_EMODEL.
 int sac__tail_run(struct sac_tail *tail, const struct sac_tail_map *maps, float *output);
 
 #endif

@@ -44,7 +44,8 @@ static void check_case(int number)
                              .half = 1,
                              .bins = BINS,
                              .level_count = LEVELS};
-    struct sac_head_plan head = {.family = SAC__HEAD_V8, .classes = classes, .columns = 4 + classes};
+    struct sac_head_plan head = {
+        .family = SAC__HEAD_V8, .classes = classes, .columns = 4 + classes};
     for (int k = 0; k < LEVELS; k++) {
         struct sac__map_level *level = &maps.levels[k];
         *level = (struct sac__map_level){.width = check_int(1, SIDE),

@@ -4,9 +4,9 @@
 // not write must stay.
 //   check_layers [SEED [CASES]]    CASES a kind
 //   check_layers --bench           microseconds of layers as the networks have them (for a GPU)
-// Moves and pools must be exact. Else a normalised mean square error of 2e-7 is allowed in fp16,
-// where rounding the result alone makes about 4e-8 (attention, whose weights are rounded too: 1e-6),
-// and 1e-12 in fp32.
+// Moves and pools must be exact. Else a normalised mean square error of 3e-7 is allowed in fp16,
+// where rounding makes about 4e-8, and 2.4e-7 at most (attention, whose weights are rounded too:
+// 1e-6), and 1e-12 in fp32.
 #include <math.h>
 
 #include "backend/cuda/kernels/layers.h"
@@ -60,8 +60,8 @@ static struct sac_view add_view(struct layer_case *c, int n, int height, int wid
     if ((free || channels % 8 == 0) && check_int(0, 1)) b->channels += check_int(1, 20);
     b->pitch = sac__group_up(b->channels);
     b->offset = c->elements;
-    c->elements += (size_t)(b->n * height * width * b->pitch + SAC__ALIGN - 1) / SAC__ALIGN *
-                   SAC__ALIGN;
+    c->elements +=
+        (size_t)(b->n * height * width * b->pitch + SAC__ALIGN - 1) / SAC__ALIGN * SAC__ALIGN;
     return view;
 }
 
@@ -110,8 +110,8 @@ static void depthwise(struct layer_case *c, int n, int height, int width)
     if (check_int(0, 1)) c->layer.residual = add_view(c, n, rows, columns, channels, 0);
     c->layer.out_count = parts;
     for (int k = 0; k < parts; k++)
-        c->layer.out[k] = add_view(c, n, rows, columns,
-                                   k + 1 < parts ? 8 : channels - 8 * (parts - 1), 0);
+        c->layer.out[k] =
+            add_view(c, n, rows, columns, k + 1 < parts ? 8 : channels - 8 * (parts - 1), 0);
     weights(c, (int)(w->kernel[0] * w->kernel[1]), channels);
 }
 
@@ -186,13 +186,13 @@ static const struct {
     void (*make)(struct layer_case *c, int n, int height, int width);
     double allowed[2]; ///< fp16, fp32
 } kinds[] = {
-    {SAC__LAYER_DEPTHWISE, depthwise, {2e-7, 1e-12}},
+    {SAC__LAYER_DEPTHWISE, depthwise, {3e-7, 1e-12}},
     {SAC__LAYER_POOL, pool, {0, 0}},
     {SAC__LAYER_POOLS, pools, {0, 0}},
     {SAC__LAYER_UPSAMPLE, upsample, {0, 0}},
     {SAC__LAYER_ATTENTION, attention, {1e-6, 1e-12}},
-    {SAC__LAYER_ADD, pixelwise, {2e-7, 1e-12}},
-    {SAC__LAYER_ACTIVATION, pixelwise, {2e-7, 1e-12}},
+    {SAC__LAYER_ADD, pixelwise, {3e-7, 1e-12}},
+    {SAC__LAYER_ACTIVATION, pixelwise, {3e-7, 1e-12}},
     {SAC__LAYER_COPY, pixelwise, {0, 0}},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
@@ -322,7 +322,8 @@ static const char *describe(const struct layer_case *c, int half)
     static char text[256];
     const struct sac_layer *l = &c->layer;
     const struct sac_buffer *in = &c->buffers[l->in.buffer];
-    snprintf(text, sizeof text, "%s fp%d, %dx%dx%dx%d, window %dx%d/%d, %d parts, %d heads of %d, %d, %d areas",
+    snprintf(text, sizeof text,
+             "%s fp%d, %dx%dx%dx%d, window %dx%d/%d, %d parts, %d heads of %d, %d, %d areas",
              sac__task_kernel(&(struct sac_task){.kind = l->kind}), half ? 16 : 32, (int)in->n,
              (int)in->height, (int)in->width, (int)l->in.channels, (int)l->window.kernel[0],
              (int)l->window.kernel[1], (int)l->window.stride[0], l->out_count, l->heads, l->key,
@@ -334,8 +335,7 @@ static double compare(const struct layer_case *c, const float *found, const char
 {
     double error = 0, power = 0;
     for (size_t k = 0; k < c->elements; k++) {
-        if (c->role[k] == 0)
-            CHECK(found[k] == c->arena[k], "%s: element %zu was written", what, k);
+        if (c->role[k] == 0) CHECK(found[k] == c->arena[k], "%s: element %zu was written", what, k);
         if (c->role[k] == 2) CHECK(isfinite(found[k]), "%s: padding %zu is %g", what, k, found[k]);
         if (c->role[k] != 1) continue;
         CHECK(isfinite(found[k]), "%s: element %zu is %g", what, k, found[k]);
@@ -401,7 +401,8 @@ static void bench_case(struct layer_case *c)
     CHECK(!error, "%s", sac_error_message());
     for (int k = 1; k < c->plan.buffer_count; k++)
         bytes += (double)(c->buffers[k].n * c->buffers[k].height * c->buffers[k].width *
-                          c->buffers[k].channels) * 2;
+                          c->buffers[k].channels) *
+                 2;
     printf("%8.2f us  %6.0f GB/s  %s\n", us, bytes / us / 1e3, describe(c, 1));
     twin_close(&t);
     cuda(cudaStreamDestroy(stream));

@@ -5,8 +5,8 @@
 //   check_program --at N H W MODEL…        at one size
 //   check_program --bench N H W MODEL…     microseconds of every launch in fp16 (for a GPU)
 // Allowed is a normalised mean square error a raw map of 1e-10 in fp32. In fp16 it is 1e-5, or, in
-// small pictures of noise, twice what storing weights and activations as halves costs by itself: two
-// ways to round end up about as far from each other as each from the truth.
+// small pictures of noise, twice what storing weights and activations as halves costs by itself:
+// two ways to round end up about as far from each other as each from the truth.
 #include <math.h>
 #include <unistd.h>
 
@@ -20,7 +20,8 @@ static const double tune_seconds = 0.3;
 static const int64_t sizes[][4] = {{2, 0, 64, 96}};
 #else
 static const double tune_seconds = 20;
-static const int64_t sizes[][4] = {{1, 0, 64, 64}, {2, 0, 64, 96}, {3, 0, 320, 256}, {1, 0, 640, 640}};
+static const int64_t sizes[][4] = {
+    {1, 0, 64, 64}, {2, 0, 64, 96}, {3, 0, 320, 256}, {1, 0, 640, 640}};
 #endif
 
 static char folder[] = "/tmp/check_program-XXXXXX"; // of the plan cache
@@ -239,10 +240,8 @@ static struct sac_program *program_of(const char *path, const struct sac_plan *p
                                       const char *cache)
 {
     struct sac_program *program;
-    const struct sac_program_options options = {.model_hash = path,
-                                                .version = "check",
-                                                .cache_dir = cache,
-                                                .tune_seconds = seconds};
+    const struct sac_program_options options = {
+        .model_hash = path, .version = "check", .cache_dir = cache, .tune_seconds = seconds};
     int error = sac__program_open(&program, plan, &options);
     CHECK(!error, "%s: %s", path, sac_error_message());
     return program;
@@ -320,8 +319,8 @@ static void bench_layers(const struct sac_plan *plan, const struct sac_program *
         printf("%4d %6d %9.2f %9.2f %9.2f  %-20s /%-3d %dx%dx%dx%d -> %d, %dx%d/%d %s\n",
                layer->step, fact->launch, fact->us, us[k], best, fact->kernel, fact->split,
                (int)in->n, (int)in->height, (int)in->width, (int)layer->in.channels,
-               (int)layer->out_channels, (int)layer->window.kernel[0],
-               (int)layer->window.kernel[1], (int)layer->window.stride[0], layer->name);
+               (int)layer->out_channels, (int)layer->window.kernel[0], (int)layer->window.kernel[1],
+               (int)layer->window.stride[0], layer->name);
         sum += us[k];
         floor += best;
     }

@@ -53,12 +53,12 @@ static void describe_maps(struct cuda_tail *tail)
     const size_t element = tail->engine->plan->element_size;
     for (int k = 0; k < tail->map_count; k++) {
         const struct sac_buffer *b = buffer_of(tail, k);
-        tail->maps[k] = (struct sac_tail_map){
-            .data = tail->raw + tail->places[k] + (size_t)tail->views[k]->channel * element,
-            .half = element == 2,
-            .picture_step = b->height * b->width * b->pitch,
-            .pixel_step = b->pitch,
-            .channel_step = 1};
+        tail->maps[k] = (struct sac_tail_map){.data = tail->raw + tail->places[k] +
+                                                      (size_t)tail->views[k]->channel * element,
+                                              .half = element == 2,
+                                              .picture_step = b->height * b->width * b->pitch,
+                                              .pixel_step = b->pitch,
+                                              .channel_step = 1};
     }
 }
 
@@ -119,14 +119,14 @@ int sac__cuda_tail_enqueue(struct cuda_tail *tail, const void *arena, void *outp
     int error = 0;
     for (int k = 0; !error && k < tail->map_count; k++) {
         const struct sac_buffer *b = buffer_of(tail, k);
-        error = SAC__CUDA(cudaMemcpyAsync, tail->raw + tail->places[k],
-                          (const char *)arena + b->offset, b->bytes, cudaMemcpyDeviceToHost,
-                          stream);
+        error =
+            SAC__CUDA(cudaMemcpyAsync, tail->raw + tail->places[k], (const char *)arena + b->offset,
+                      b->bytes, cudaMemcpyDeviceToHost, stream);
     }
     if (!error) error = SAC__CUDA(cudaLaunchHostFunc, stream, compute, tail);
     if (error) return error;
-    return SAC__CUDA(cudaMemcpyAsync, output, tail->output,
-                     (size_t)tail->engine->bindings[1].bytes, cudaMemcpyHostToDevice, stream);
+    return SAC__CUDA(cudaMemcpyAsync, output, tail->output, (size_t)tail->engine->bindings[1].bytes,
+                     cudaMemcpyHostToDevice, stream);
 }
 
 int sac__cuda_tail_result(const struct cuda_tail *tail)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // End-to-end outputs (v10, 26): of v8 rows the best anchors, then of their scores the best pairs of
-// anchor and class, in order; sac__head_best is the specification. Scores and places are put into one
-// 64-bit key, larger is better and no two are equal, so a radix selection finds exactly the best and
-// ties fall as TopK has them: the first wins. One block a picture; a few hundred of 8400 anchors.
+// anchor and class, in order; sac__head_best is the specification. Score and place make one 64-bit
+// key, larger is better and no two are equal, so a radix selection finds exactly the best and ties
+// fall as TopK has them: the first wins. One block a picture; a few hundred of 8400 anchors.
 #include <cuda_runtime.h>
 
 #include "cuda/launch.cuh"

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Self-attention over all places of a feature map (v10, 11, 26), or over stripes of it (v12's
-// areas): one convolution makes queries, keys and values, and softmax(scale·queryᵀ·key)·value becomes
-// one layer. Exporters move channels and places around in many ways between the products, so it is
-// recognised by where the elements of each product come from (trace.c). The convolution's output
-// channels are put in the order all queries, all keys, all values, so that the values are a view.
+// areas): one convolution makes queries, keys and values, and softmax(scale·queryᵀ·key)·value
+// becomes one layer. Exporters move channels and places around in many ways between the products,
+// so it is recognised by where the elements of each product come from (trace.c). The convolution's
+// output channels are put in the order all queries, all keys, all values, so that the values are a
+// view.
 #include "convolution.h"
 #include "graph/ops.h"
 #include "trace.h"
@@ -16,7 +17,7 @@ enum { SAMPLES = 4096 };
 /// An operand of a product as a stack of matrices, `down` by `across` of the layer's own terms.
 struct operand {
     int tensor;
-    int turned;  ///< nonzero: the place is the last axis
+    int turned; ///< nonzero: the place is the last axis
 };
 
 struct match {
@@ -26,8 +27,8 @@ struct match {
     int heads, key_size, value_size, areas;
     int64_t batch, places; ///< of a sequence
     float factor;
-    int64_t *channels;     ///< old output channel of each new one
-    int64_t *stack;        ///< matrix of (picture, area, head)
+    int64_t *channels; ///< old output channel of each new one
+    int64_t *stack;    ///< matrix of (picture, area, head)
 };
 
 /// The only live reader of a tensor, or SAC__NONE.
@@ -190,8 +191,9 @@ static int check_samples(const struct sac_graph *graph, const struct match *m)
             channel != m->channels[known])
             return 0;
         if (part < 2) continue;
-        int64_t flat = ((draw[0] * y->shape[1] + draw[2] * size + draw[4]) * m->areas + draw[1]) *
-                           m->places + draw[3];
+        int64_t flat =
+            ((draw[0] * y->shape[1] + draw[2] * size + draw[4]) * m->areas + draw[1]) * m->places +
+            draw[3];
         int64_t stack = m->stack[(draw[0] * m->areas + draw[1]) * m->heads + draw[2]];
         if (!sac__trace(graph, m->result_tensor, m->out.tensor, &flat, &factor) ||
             flat != element(graph, &m->out, stack, draw[3], draw[4]))
@@ -207,11 +209,9 @@ static int find(struct sac_graph *graph, int softmax, struct match *m, int *foun
     if (!match_products(graph, softmax, m) || !match_maps(graph, m)) return 0;
     m->channels =
         sac__graph_alloc(graph, (size_t)graph->tensors[m->maps].shape[1], sizeof *m->channels);
-    m->stack =
-        sac__graph_alloc(graph, (size_t)(m->batch * m->areas * m->heads), sizeof *m->stack);
+    m->stack = sac__graph_alloc(graph, (size_t)(m->batch * m->areas * m->heads), sizeof *m->stack);
     if (!m->channels || !m->stack) return sac__fail(SAC_ENOMEM, "out of memory for attention");
-    *found_out =
-        find_stack(graph, m) && find_channels(graph, m) && check_samples(graph, m);
+    *found_out = find_stack(graph, m) && find_channels(graph, m) && check_samples(graph, m);
     return 0;
 }
 
@@ -244,13 +244,14 @@ static int shows_values(const struct sac_graph *graph, const struct match *m, in
         memcmp(t->shape + 2, x->shape + 2, 16))
         return 0;
     for (int64_t k = 0; k < values + SAMPLES; k++) { // every channel, and places all over
-        int64_t channel = k % values, flat = k < values ? channel * area
-                                                        : channel * area + k * 7919 % area;
+        int64_t channel = k % values,
+                flat = k < values ? channel * area : channel * area + k * 7919 % area;
         int64_t picture = k % m->batch, at = picture * values * area + flat;
         float factor = 1;
         if (!sac__trace(graph, tensor, m->maps, &at, &factor) || factor != 1) return 0;
-        if (at != (picture * x->shape[1] + m->channels[2 * m->heads * m->key_size + channel]) *
-                          area + flat % area)
+        if (at !=
+            (picture * x->shape[1] + m->channels[2 * m->heads * m->key_size + channel]) * area +
+                flat % area)
             return 0;
     }
     return 1;
@@ -303,8 +304,7 @@ int sac__pass_attention(struct sac_graph *graph)
         int found = 0;
         if (graph->nodes[n].dead || graph->nodes[n].op != SAC__OP_SOFTMAX) continue;
         int error = find(graph, n, &m, &found);
-        if (!error && !found)
-            error = sac__node_refuse(graph, n, "attention of an unknown form");
+        if (!error && !found) error = sac__node_refuse(graph, n, "attention of an unknown form");
         if (!error) error = rewrite(graph, &m);
         if (error) return error;
         sac__graph_sweep(graph);

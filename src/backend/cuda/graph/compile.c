@@ -32,8 +32,8 @@ struct source {
     const int64_t *shape;
 };
 
-/// The tail does the same for each picture, so one is enough to know it by: where the batch is open,
-/// opens the network for one picture too. NULL where that cannot be.
+/// The tail does the same for each picture, so one is enough to know it by: where the batch is
+/// open, opens the network for one picture too. NULL where that cannot be.
 static struct sac_graph *open_single(const struct source *source, int64_t batch)
 {
     struct sac_graph *single = NULL;

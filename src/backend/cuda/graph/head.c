@@ -45,8 +45,8 @@ static int find_single(struct sac_graph *single, const struct sac_graph *graph,
 {
     int error = sac__head_find(single, head, raw, found);
     if (error || !*found) return error;
-    *found = graph->outputs[0] == single->outputs[0] &&
-             same_tensor(single, graph, graph->outputs[0]);
+    *found =
+        graph->outputs[0] == single->outputs[0] && same_tensor(single, graph, graph->outputs[0]);
     for (int k = 0; k < 2 * head->level_count; k++)
         if (raw[k / 2][k % 2] >= 0 && !same_tensor(single, graph, raw[k / 2][k % 2])) *found = 0;
     return 0;

@@ -71,8 +71,9 @@ struct sac_plan {
     struct sac_buffer *buffers;
     int layer_count, buffer_count;
     int64_t input_shape[4]; ///< N, 3, H, W
-    int input_type, output_type; ///< ONNX element types in the file, of the first output; 0: not said
-    int output_count;            ///< of the file
+    int input_type,
+        output_type;  ///< ONNX element types in the file, of the first output; 0: not said
+    int output_count; ///< of the file
     /// N,H,W,3 with pitch 8; or, where `folded`, N,H/2,W/2,16: channel (2·(y&1)+(x&1))·4+c, c<3,
     /// and zeros in every fourth.
     struct sac_view input;
@@ -130,8 +131,8 @@ static inline float *sac__view_data(const struct sac_plan *plan, const struct sa
 }
 
 // Passes, in the order in which sac__plan_open runs them.
-/// A known tail becomes the head; level_count is zero where it is none. `single`: the same network for
-/// one picture, folded, or NULL. sac__pass_tail cuts off any other, of which `tail` was made.
+/// A known tail becomes the head; level_count is zero where it is none. `single`: the same network
+/// for one picture, folded, or NULL. sac__pass_tail cuts off any other, of which `tail` was made.
 int sac__pass_head(struct sac_graph *graph, struct sac_graph *single, struct sac_head_plan *head);
 int sac__pass_tail(struct sac_graph *graph, const struct sac_tail *tail,
                    struct sac_head_plan *head);

@@ -78,7 +78,8 @@ static int fold_stem(struct sac_graph *graph, int node, int folded_input)
     return 0;
 }
 
-/// Whether an input of a Concat is every other pixel of the picture; then which of four, 2·down+right.
+/// Whether an input of a Concat is every other pixel of the picture; then which of four,
+/// 2·down+right.
 static int quarter_of(const struct sac_graph *graph, int tensor)
 {
     const struct sac_gtensor *x = &graph->tensors[graph->input], *t = &graph->tensors[tensor];
@@ -112,8 +113,8 @@ static int is_folding(const struct sac_graph *graph, int concat, int quarters[4]
     }
     for (int n = 0; n < graph->node_count; n++)
         readers += !graph->nodes[n].dead && graph->nodes[n].op == SAC__OP_CONV &&
-                   graph->nodes[n].inputs[0] == node->outputs[0] &&
-                   sac__input(graph, n, 1)->f && graph->nodes[n].window.groups == 1;
+                   graph->nodes[n].inputs[0] == node->outputs[0] && sac__input(graph, n, 1)->f &&
+                   graph->nodes[n].window.groups == 1;
     return readers && readers == sac__tensor_uses(graph, node->outputs[0], NULL);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Self-attention over all places of a feature map, softmax in float. Half with keys of 32 and values
-// of 32 or 64 channels runs on tensor cores; all else, and the fp32 mode, a block a query.
+// Self-attention over all places of a feature map, softmax in float. Half with keys of 32 and
+// values of 32 or 64 channels runs on tensor cores; all else, and the fp32 mode, a block a query.
 //
 // The tensor-core kernel: a warp holds 16 queries and walks over 32 keys at a time, keeping the
 // largest logit, the sum and the mixed values of each query (online softmax, Milakov and
@@ -20,7 +20,8 @@
 
 #include <math.h>
 
-namespace {
+namespace
+{
 
 enum { KEY = 32, ROWS = 16, KEYS = 32, WARPS = 4, BLOCK = 32 * WARPS };
 
@@ -53,8 +54,8 @@ __device__ slice slice_of(const attention &a)
     s.t = lane % 4;
     s.queries = static_cast<const __half *>(a.in.data) + s.first * a.in.pitch + s.head * KEY;
     s.keys = s.queries + a.heads * KEY;
-    s.values = static_cast<const __half *>(a.in.data) + s.first * a.in.pitch +
-               2 * a.heads * KEY + s.head * a.value;
+    s.values = static_cast<const __half *>(a.in.data) + s.first * a.in.pitch + 2 * a.heads * KEY +
+               s.head * a.value;
     return s;
 }
 
@@ -106,8 +107,7 @@ __device__ void find_logits(float logits[KEYS / 8][4], const attention &a, const
 }
 
 /// Logits become weights; what was mixed before is scaled to the new largest logit.
-template <int TILES>
-__device__ void rescale(mixture<TILES> &m, float logits[KEYS / 8][4])
+template <int TILES> __device__ void rescale(mixture<TILES> &m, float logits[KEYS / 8][4])
 {
 #pragma unroll
     for (int r = 0; r < 2; r++) {
@@ -161,8 +161,9 @@ template <int TILES>
 __device__ void mix(mixture<TILES> &m, const attention &a, const slice &s,
                     const float weights[2][4], int first)
 {
-    const unsigned left[4] = {pack(weights[0][0], weights[0][1]), pack(weights[0][2], weights[0][3]),
-                              pack(weights[1][0], weights[1][1]), pack(weights[1][2], weights[1][3])};
+    const unsigned left[4] = {
+        pack(weights[0][0], weights[0][1]), pack(weights[0][2], weights[0][3]),
+        pack(weights[1][0], weights[1][1]), pack(weights[1][2], weights[1][3])};
     unsigned v[4][TILES / 2];
 #pragma unroll
     for (int k = 0; k < 4; k++)
@@ -177,8 +178,8 @@ __device__ void mix(mixture<TILES> &m, const attention &a, const slice &s,
 
 /// Adds the other warps' parts to the first's: item by item through shared memory, (warp, item,
 /// lane).
-template <int TILES> __device__ void join(mixture<TILES> &m, float *shared, const attention &a,
-                                          const slice &s)
+template <int TILES>
+__device__ void join(mixture<TILES> &m, float *shared, const attention &a, const slice &s)
 {
     enum { ITEMS = 4 + 4 * TILES };
     int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
@@ -203,8 +204,8 @@ template <int TILES> __device__ void join(mixture<TILES> &m, float *shared, cons
         }
 #pragma unroll
         for (int k = 0; k < 4 * TILES; k++)
-            m.mixed[k / 4][k % 4] = m.mixed[k / 4][k % 4] * shrink[k % 4 / 2] +
-                                        from[32 * (4 + k)] * grow[k % 4 / 2];
+            m.mixed[k / 4][k % 4] =
+                m.mixed[k / 4][k % 4] * shrink[k % 4 / 2] + from[32 * (4 + k)] * grow[k % 4 / 2];
     }
 }
 
@@ -226,8 +227,8 @@ __device__ void write(const attention &a, const slice &s, const mixture<TILES> &
             vector<__half> v;
 #pragma unroll
             for (int i = 0; i < 8; i++)
-                v.lane[i] = __float2half_rn(
-                    m.mixed[(k + i) % TILES][2 * r + (k + i) / TILES] / sum);
+                v.lane[i] =
+                    __float2half_rn(m.mixed[(k + i) % TILES][2 * r + (k + i) / TILES] / sum);
             vector_store(to + k, v);
         }
     }
@@ -288,8 +289,8 @@ __device__ void add_turn(const attention &a, const query<T> &q, int first, int c
     for (int c = static_cast<int>(threadIdx.x); c < a.value; c += BLOCK) {
         float mixed = q.mixed[c] * shrink;
         for (int j = 0; j < count; j++)
-            mixed += expf(q.logits[j] - now) *
-                     static_cast<float>(q.values[(first + j) * q.pitch + c]);
+            mixed +=
+                expf(q.logits[j] - now) * static_cast<float>(q.values[(first + j) * q.pitch + c]);
         q.mixed[c] = mixed;
     }
     *most = now;
@@ -302,8 +303,12 @@ template <typename T> __global__ void __launch_bounds__(BLOCK) query_kernel(cons
     int block = static_cast<int>(blockIdx.x), thread = static_cast<int>(threadIdx.x);
     int head = block % a.heads, place = block / a.heads % a.places;
     int64_t start = static_cast<int64_t>(block / a.heads / a.places) * a.places;
-    query<T> q = {static_cast<const T *>(a.in.data) + start * a.in.pitch, nullptr, a.in.pitch,
-                  shared, shared + a.key, shared + a.key + a.value};
+    query<T> q = {static_cast<const T *>(a.in.data) + start * a.in.pitch,
+                  nullptr,
+                  a.in.pitch,
+                  shared,
+                  shared + a.key,
+                  shared + a.key + a.value};
     q.values = q.in + 2 * a.heads * a.key + head * a.value;
     float most = -INFINITY, sum = 0;
     sac__grid_release();
@@ -325,8 +330,8 @@ template <typename T> __global__ void __launch_bounds__(BLOCK) query_kernel(cons
 
 attention describe(const sac_task *task)
 {
-    attention a = {task->in, task->out[0], task->heads, task->key, task->value, 0, 0, 1,
-                   task->scale, 0};
+    attention a = {
+        task->in, task->out[0], task->heads, task->key, task->value, 0, 0, 1, task->scale, 0};
     a.places = task->in.height * task->in.width / task->areas;
     a.sequences = task->in.n * task->areas;
     return a;

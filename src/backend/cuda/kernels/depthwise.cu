@@ -9,7 +9,8 @@
 #include "layers.h"
 #include "vector.cuh"
 
-namespace {
+namespace
+{
 
 enum { PIXELS = 2, BLOCK = 128 };
 
@@ -109,9 +110,9 @@ __device__ void finish(const depthwise<T> &d, const place &p, int x, const float
                              channel);
 #pragma unroll
     for (int i = 0; i < LANES; i++)
-        result.lane[i] = static_cast<T>(
-            sac__device_activate<vector<T>::EXACT>(d.act, d.alpha, sum[i]) +
-            static_cast<float>(beside.lane[i]));
+        result.lane[i] =
+            static_cast<T>(sac__device_activate<vector<T>::EXACT>(d.act, d.alpha, sum[i]) +
+                           static_cast<float>(beside.lane[i]));
     while (part + 1 < d.parts && channel >= d.out[part].channels)
         channel -= d.out[part++].channels;
     vector_store(static_cast<T *>(d.out[part].data) + pixel * d.out[part].pitch + channel, result);
@@ -169,8 +170,8 @@ __global__ void __launch_bounds__(BLOCK) depthwise_kernel(const depthwise<T> d)
 template <typename T> int start(const depthwise<T> &d, cudaStream_t stream)
 {
     sac_launch how = {dim3((d.count + BLOCK - 1) / BLOCK), dim3(BLOCK), stream, 0, 0, true};
-    bool square = d.kernel[0] == d.kernel[1] && d.stride[0] == d.stride[1] &&
-                  d.dilation[0] == 1 && d.dilation[1] == 1;
+    bool square = d.kernel[0] == d.kernel[1] && d.stride[0] == d.stride[1] && d.dilation[0] == 1 &&
+                  d.dilation[1] == 1;
     int form = square ? 10 * d.kernel[0] + d.stride[0] : 0;
     switch (form) {
     case 31:

@@ -8,7 +8,8 @@
 #include "layers.h"
 #include "vector.cuh"
 
-namespace {
+namespace
+{
 
 enum { BLOCK = 256 };
 
@@ -69,8 +70,7 @@ template <typename T> __global__ void __launch_bounds__(BLOCK) copy_kernel(const
     int channel = index % w.groups;
     int64_t pixel = index / w.groups;
     T x = static_cast<T>(0.0f);
-    if (channel < w.channels)
-        x = static_cast<const T *>(w.in.data)[pixel * w.in.pitch + channel];
+    if (channel < w.channels) x = static_cast<const T *>(w.in.data)[pixel * w.in.pitch + channel];
     static_cast<T *>(w.out.data)[pixel * w.out.pitch + channel] = x;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Max pooling. Windows of odd size with stride 1 (SPPF's pyramid of 5, 9 and 13, SPP's single ones):
-// a block reads a tile of one picture and 16 bytes of channels once into shared memory, takes the
-// largest along rows for all windows, then along columns. Any other window: a thread an output,
-// which reads its whole window.
+// Max pooling. Windows of odd size with stride 1 (SPPF's pyramid of 5, 9 and 13, SPP's single
+// ones): a block reads a tile of one picture and 16 bytes of channels once into shared memory,
+// takes the largest along rows for all windows, then along columns. Any other window: a thread an
+// output, which reads its whole window.
 #include "cuda/launch.cuh"
 #include "cuda/ptx.cuh"
 
@@ -11,16 +11,17 @@
 
 #include <math.h>
 
-namespace {
+namespace
+{
 
 enum { BLOCK = 256, TILE = 20, SMALL_TILE = 10, MOST_SHARED = 48 << 10 };
 
 struct pyramid {
     sac_map out[SAC__PARTS];
     sac_map in;
-    int parts, radius;         ///< of the first window; each part adds as much
-    int tile[2], tiles[2];     ///< outputs of a block, and blocks: rows, columns
-    int groups;                ///< vectors a pixel
+    int parts, radius;     ///< of the first window; each part adds as much
+    int tile[2], tiles[2]; ///< outputs of a block, and blocks: rows, columns
+    int groups;            ///< vectors a pixel
 };
 
 /// A block's place: top left output, picture, vector.

@@ -26,14 +26,14 @@ static void describe(const struct choosing *c, const int *layers, int count, str
 /// All that a convolution's speed depends on. Addresses are left out: buffers are aligned alike.
 static int write_key(char *text, size_t size, const struct sac_conv *c)
 {
-    int at = snprintf(text, size, "%dx%dx%dx%d/%d>%dx%dx%d k%dx%ds%dx%dd%dx%dp%dx%d a%d r%d c%d:",
-                      c->n, c->height, c->width, c->channels, c->in_pitch, c->out_height,
-                      c->out_width, c->out_channels, c->kernel[0], c->kernel[1], c->stride[0],
-                      c->stride[1], c->dilation[0], c->dilation[1], c->pad[0], c->pad[1],
-                      (int)c->act, c->residual_pitch, c->coarse_pitch);
+    int at = snprintf(
+        text, size, "%dx%dx%dx%d/%d>%dx%dx%d k%dx%ds%dx%dd%dx%dp%dx%d a%d r%d c%d:", c->n,
+        c->height, c->width, c->channels, c->in_pitch, c->out_height, c->out_width, c->out_channels,
+        c->kernel[0], c->kernel[1], c->stride[0], c->stride[1], c->dilation[0], c->dilation[1],
+        c->pad[0], c->pad[1], (int)c->act, c->residual_pitch, c->coarse_pitch);
     for (int k = 0; k < c->part_count && at < (int)size; k++)
-        at += snprintf(text + at, size - (size_t)at, "%d/%d ", c->part[k].channels,
-                       c->part[k].pitch);
+        at +=
+            snprintf(text + at, size - (size_t)at, "%d/%d ", c->part[k].channels, c->part[k].pitch);
     return at < (int)size ? at : (int)size;
 }
 
@@ -56,8 +56,7 @@ static void expect(const struct choosing *c, struct unit *unit)
 
 static int measure(struct choosing *c, struct unit *unit, const char *key)
 {
-    double seconds =
-        c->options->tune_seconds > 0 ? c->options->tune_seconds : default_seconds;
+    double seconds = c->options->tune_seconds > 0 ? c->options->tune_seconds : default_seconds;
     int error = c->tuner ? 0 : sac__tuner_open(&c->tuner, c->program, seconds);
     double share = 2.0 / (c->left + 2); // equal layers are measured once, so most leave time over
     if (!error)

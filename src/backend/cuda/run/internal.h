@@ -83,8 +83,8 @@ int sac__tuner_measure(struct tuner *tuner, const int *layers, int count, double
                        struct sac_conv_choice *choice_out, double *us_out);
 
 /// Every choice that can run all of `convs` in one launch, expected fastest first.
-int sac__choices_list(const struct sac_conv *convs, int count,
-                      const struct sac_conv_device *device, struct sac_conv_choice *choices);
+int sac__choices_list(const struct sac_conv *convs, int count, const struct sac_conv_device *device,
+                      struct sac_conv_choice *choices);
 
 /// Times what `launch` enqueues: `repeat` calls in one CUDA graph, the best of `runs` runs; µs a
 /// call. Stops after a run slower than `give_up` (0: never). Errors: SAC_EBACKEND and launch's own.

@@ -87,12 +87,12 @@ static int write_key(char *key, size_t size, const struct sac_program *program,
 static int open_cache(struct sac_cache *cache, const struct sac_program *program,
                       const struct sac_program_options *options)
 {
-    *cache = (struct sac_cache){.backend = "cuda",
-                                .title = "plan cache",
-                                .limit = options->cache_limit ? options->cache_limit
-                                                              : default_limit,
-                                .log = options->log,
-                                .log_user = options->log_user};
+    *cache =
+        (struct sac_cache){.backend = "cuda",
+                           .title = "plan cache",
+                           .limit = options->cache_limit ? options->cache_limit : default_limit,
+                           .log = options->log,
+                           .log_user = options->log_user};
     if (!options->model_hash || !write_key(cache->key, sizeof cache->key, program, options))
         return 0;
     sac__cache_open(cache, options->cache_dir);

@@ -145,9 +145,11 @@ static int upload(struct sac_program *program)
 static int read_device(struct sac_program *program)
 {
     int major = 0, minor = 0, device = program->device;
-    int error = SAC__CUDA(cudaDeviceGetAttribute, &major, cudaDevAttrComputeCapabilityMajor, device);
+    int error =
+        SAC__CUDA(cudaDeviceGetAttribute, &major, cudaDevAttrComputeCapabilityMajor, device);
     if (!error)
-        error = SAC__CUDA(cudaDeviceGetAttribute, &minor, cudaDevAttrComputeCapabilityMinor, device);
+        error =
+            SAC__CUDA(cudaDeviceGetAttribute, &minor, cudaDevAttrComputeCapabilityMinor, device);
     if (!error)
         error = SAC__CUDA(cudaDeviceGetAttribute, &program->facts.processors,
                           cudaDevAttrMultiProcessorCount, device);
@@ -172,11 +174,11 @@ static void report_unit(struct sac_program *program, const struct unit *unit)
     for (int k = 0; k < unit->count; k++) {
         struct sac_task task;
         sac__task_describe(&task, program->plan, layer_of(program, unit->layers[k]), NULL);
-        program->layers[unit->layers[k]] = (struct sac_program_layer){
-            .kernel = kernel ? kernel->name : sac__task_kernel(&task),
-            .split = kernel ? unit->choice.split : 1,
-            .launch = (int)(unit - program->units),
-            .us = unit->us * sac__unit_share(program, unit, k)};
+        program->layers[unit->layers[k]] =
+            (struct sac_program_layer){.kernel = kernel ? kernel->name : sac__task_kernel(&task),
+                                       .split = kernel ? unit->choice.split : 1,
+                                       .launch = (int)(unit - program->units),
+                                       .us = unit->us * sac__unit_share(program, unit, k)};
     }
 }
 

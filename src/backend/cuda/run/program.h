@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A plan made ready on one GPU: weights packed and uploaded, kernels chosen. It does not change after
-// sac__program_open, so all contexts share it, each with an arena and a stream of its own. All calls
-// are made with the device's context current.
+// A plan made ready on one GPU: weights packed and uploaded, kernels chosen. It does not change
+// after sac__program_open, so all contexts share it, each with an arena and a stream of its own.
+// All calls are made with the device's context current.
 #ifndef SAC_CUDA_PROGRAM_H
 #define SAC_CUDA_PROGRAM_H
 
@@ -49,8 +49,8 @@ size_t sac__program_arena_bytes(const struct sac_program *program);
 /// To be called once for each new arena, before its first run: clears what kernels need to be zero.
 int sac__program_arena_init(const struct sac_program *program, void *arena, cudaStream_t stream);
 
-/// Enqueues all layers: reads plan->input in the arena, leaves the raw maps in it. No allocation, no
-/// synchronisation; may be captured. The first launch waits for the stream's earlier work as
+/// Enqueues all layers: reads plan->input in the arena, leaves the raw maps in it. No allocation,
+/// no synchronisation; may be captured. The first launch waits for the stream's earlier work as
 /// launch.cuh says. Errors: SAC_EDEVICE (names the layer).
 int sac__program_enqueue(const struct sac_program *program, void *arena, cudaStream_t stream);
 

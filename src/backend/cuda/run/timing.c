@@ -21,8 +21,7 @@ static int record(struct recorded *r, const struct timing *timing)
 {
     int launched = 0;
     // Thread-local: other threads may allocate meanwhile.
-    int error =
-        SAC__CUDA(cudaStreamBeginCapture, timing->stream, cudaStreamCaptureModeThreadLocal);
+    int error = SAC__CUDA(cudaStreamBeginCapture, timing->stream, cudaStreamCaptureModeThreadLocal);
     if (error) return error;
     for (int k = 0; !launched && k < timing->repeat; k++)
         launched = timing->launch(timing->user, k, timing->stream);

@@ -9,10 +9,10 @@
 #include <time.h>
 
 enum {
-    ARENAS = 4,          ///< at most
-    ROTATED = 64 << 20,  ///< bytes that arenas in rotation need not exceed
-    PATTERN = 1 << 20,   ///< bytes of random numbers
-    LEAST_REPEAT = 4,    ///< launches in a graph
+    ARENAS = 4,         ///< at most
+    ROTATED = 64 << 20, ///< bytes that arenas in rotation need not exceed
+    PATTERN = 1 << 20,  ///< bytes of random numbers
+    LEAST_REPEAT = 4,   ///< launches in a graph
     MOST_REPEAT = 24,
     RUNS = 3
 };
@@ -46,7 +46,7 @@ static int fill(const struct tuner *t, char *data, size_t bytes)
     uint32_t state = 1;
     int error = pattern ? 0 : sac__fail(SAC_ENOMEM, "out of memory for tuning");
     for (int k = 0; pattern && k < PATTERN / 2; k++) {
-        state = state * 1664525u + 1013904223u; // Numerical Recipes
+        state = state * 1664525u + 1013904223u;                   // Numerical Recipes
         pattern[k] = (uint16_t)((state >> 16 & 0x83ff) | 0x3000); // as half 0.125 … 0.25
     }
     for (size_t at = 0; !error && at < bytes; at += PATTERN) {
@@ -144,8 +144,9 @@ static size_t describe(const struct tuner *t, int turn, struct sac_conv *convs)
         struct sac_conv *c = &convs[k];
         sac__conv_describe(c, t->program->plan, &t->program->plan->layers[t->layers[k]], arena);
         c->bias = (const float *)(const void *)(t->weights + t->weight_bytes * (size_t)k);
-        c->weights = (const char *)c->bias + ((size_t)c->out_channels * sizeof(float) +
-                                              SAC__ALIGN - 1) / SAC__ALIGN * SAC__ALIGN;
+        c->weights =
+            (const char *)c->bias +
+            ((size_t)c->out_channels * sizeof(float) + SAC__ALIGN - 1) / SAC__ALIGN * SAC__ALIGN;
         c->workspace = t->workspace + at;
         size_t bytes = t->choice.kernel->workspace(t->choice.kernel, c, t->choice.split);
         at += (bytes + SAC__ALIGN - 1) / SAC__ALIGN * SAC__ALIGN;
@@ -193,8 +194,8 @@ static double expect(const struct sac_conv_kernel *kernel, const struct sac_conv
     return sum;
 }
 
-int sac__choices_list(const struct sac_conv *convs, int count,
-                      const struct sac_conv_device *device, struct sac_conv_choice *choices)
+int sac__choices_list(const struct sac_conv *convs, int count, const struct sac_conv_device *device,
+                      struct sac_conv_choice *choices)
 {
     const struct sac_conv_kernel *kernel;
     int found = 0;
@@ -202,8 +203,7 @@ int sac__choices_list(const struct sac_conv *convs, int count,
     for (int k = 0; (kernel = sac__conv_kernel_at(k)); k++)
         for (int split = 1; split <= SAC__CONV_SPLIT && found < SAC__CONV_CANDIDATES; split++) {
             double expected = expect(kernel, convs, count, device, split);
-            if (expected >= 0)
-                choices[found++] = (struct sac_conv_choice){kernel, split, expected};
+            if (expected >= 0) choices[found++] = (struct sac_conv_choice){kernel, split, expected};
         }
     qsort(choices, (size_t)found, sizeof *choices, compare);
     return found;
