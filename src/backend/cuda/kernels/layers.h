@@ -42,7 +42,7 @@ struct sac_task {
 void sac__task_describe(struct sac_task *task_out, const struct sac_plan *plan,
                         const struct sac_layer *layer, void *arena);
 
-/// Launches a layer on the stream, with programmatic dependent launch. Errors: SAC_EDEVICE.
+/// Launches a layer on the stream, with programmatic dependent launch. Errors: SAC_EBACKEND.
 int sac__task_launch(const struct sac_task *task, cudaStream_t stream);
 
 /// What sac__task_launch would run.

@@ -37,7 +37,7 @@ struct sac_program_layer {
 
 /// Chooses kernels (plan cache, else tuner), packs and uploads weights. `plan` is borrowed until
 /// sac__program_close. Activations are half where plan->element_size is 2, else float.
-/// Errors: SAC_EUNSUPPORTED (no kernel for a layer: named), SAC_ENOMEM, SAC_EDEVICE.
+/// Errors: SAC_EUNSUPPORTED (no kernel for a layer: named), SAC_ENOMEM, SAC_EBACKEND.
 int sac__program_open(struct sac_program **program_out, const struct sac_plan *plan,
                       const struct sac_program_options *options);
 void sac__program_close(struct sac_program **program);
@@ -51,7 +51,7 @@ int sac__program_arena_init(const struct sac_program *program, void *arena, cuda
 
 /// Enqueues all layers: reads plan->input in the arena, leaves the raw maps in it. No allocation,
 /// no synchronisation; may be captured. The first launch waits for the stream's earlier work as
-/// launch.cuh says. Errors: SAC_EDEVICE (names the layer).
+/// launch.cuh says. Errors: SAC_EBACKEND (names the kernel).
 int sac__program_enqueue(const struct sac_program *program, void *arena, cudaStream_t stream);
 
 /// plan->layer_count of them, owned by the program.
