@@ -158,6 +158,8 @@ static int open_engine(struct cuda_engine *engine, const struct sac_source *sour
     if (error) return error;
     error = make_program(engine, source, options);
     sac__gpu_leave();
+    free(engine->plan->weights); // they are on the device now, packed
+    engine->plan->weights = NULL;
     return error ? error : sac__cuda_describe(engine);
 }
 
