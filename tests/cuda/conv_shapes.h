@@ -4,8 +4,8 @@
 
 #include "conv_case.h"
 
-/// Shape `index` of the list, its map `shrink` times smaller: 1, 0 where there is none at this index,
-/// -1 after the last one.
+/// Shape `index` of the list, its map `shrink` times smaller: 1, 0 where there is none at this
+/// index, -1 after the last one.
 int conv_shape_yolov5(int index, int batch, int shrink, struct conv_shape *shape_out);
 
 #endif

@@ -127,8 +127,8 @@ __device__ inline void add_bias(float *sum, const sac_conv &c, int k)
     sum[4] += high.x, sum[5] += high.y, sum[6] += high.z, sum[7] += high.w;
 }
 
-/// out = act(sum + coarse) + residual for channels k to k+7 of output pixel `row`, the bias being in
-/// `sum` already, which is used up. `residual` is residual_at() where there is one.
+/// out = act(sum + coarse) + residual for channels k to k+7 of output pixel `row`, the bias being
+/// in `sum` already, which is used up. `residual` is residual_at() where there is one.
 __device__ inline void finish_biased(const sac_conv_problem &p, int row, int k, uint4 residual,
                                      float *sum)
 {
