@@ -96,8 +96,7 @@ static int build(const struct options *options, const char *model)
 int build_run(const struct options *options)
 {
     char path[4096];
-    if (options->operands.count > 1)
-        return usage_fail(verb_find("build"), "build takes one model");
+    if (options->operands.count > 1) return usage_fail(verb_find("build"), "build takes one model");
     const char *model = options->operands.count ? options->operands.items[0] : path;
     if (model == path && model_path_default(path, sizeof path)) {
         message_print("%s", message_last());

@@ -4,7 +4,8 @@
 
 #include <stddef.h>
 
-/// Nonzero when an operand is a model rather than a source: its name ends in .onnx, .engine or .plan.
+/// Nonzero when an operand is a model rather than a source: its name ends in .onnx, .engine or
+/// .plan.
 int model_path_is(const char *operand);
 
 /// The default model: $SACCADE_MODEL, else codes-n6.onnx or codes-n.onnx of an installation or a

@@ -8,8 +8,9 @@ const struct verb verb_table[] = {
      "Finds objects in pictures and writes their boxes, scores and classes. A SOURCE is a picture "
      "file (JPEG, PNG, WebP, BMP, TIFF, GIF), a folder, a quoted pattern (*, ?, [a-z], and ** for "
      "any depth), or - for one picture on standard input.\n"
-     "The first operand is the model when its name ends in .onnx, .engine or .plan; without one, the default model "
-     "is used, which finds QR codes, Data Matrix, Aztec, PDF417 and linear bar codes.\n"
+     "The first operand is the model when its name ends in .onnx, .engine or .plan; without one, "
+     "the default model is used, which finds QR codes, Data Matrix, Aztec, PDF417 and linear bar "
+     "codes.\n"
      "A folder gives its pictures in bytewise order of names; hidden files and files that have no "
      "picture's extension are skipped, and so are, with -r, the folders that this run writes to. A "
      "file named explicitly is always tried. Results come in the order of the inputs, whatever the "
@@ -45,8 +46,8 @@ const struct verb verb_table[] = {
      "saccade bench --only latency --count 200 --json | jq .latency_ms.end_to_end\n"
      "for programs\n"},
     {VERB_BUILD, "build", "[MODEL.onnx]", "build an engine file ahead of time",
-     "Builds a TensorRT engine from an ONNX model, which detect, inspect and bench then take in the "
-     "model's place. It runs on GPUs and versions of TensorRT like those here, unless the options "
+     "Builds a TensorRT engine from an ONNX model, which detect, inspect and bench then take in "
+     "the model's place. It runs on GPUs and versions of TensorRT like those here, unless the options "
      "below say otherwise. Extents that the model leaves open get a range: what is tuned for lies "
      "between the least and the most that it will take. The file appears whole or not at all.\n",
      "saccade build yolov5s.onnx -o yolov5s.engine\nfp16, the decode tail in fp32\n"

@@ -65,7 +65,7 @@ struct options {
     char *sizes, *chart, *batches;
     // build
     char *output, *timing_cache;
-    int build_batch[3], build_height[3], build_width[3]; ///< least, best, most; 0: as the model says
+    int build_batch[3], build_height[3], build_width[3]; ///< least, best, most; 0: the model's own
     int build_precision; ///< index of auto, fp32, fp16
     uint64_t workspace;
     int version_compatible, hardware_compatible;

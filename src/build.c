@@ -55,8 +55,10 @@ static int find_backend(struct build *build)
     options.backend = !name || !*name || !strcmp(name, "auto") ? "tensorrt" : name;
     int error = sac__backend_find(&build->backend, &options);
     if (!error && !build->backend->build)
-        error = sac__fail(SAC_EUNSUPPORTED, "backend %s opens the model itself: nothing is built "
-                                            "ahead", options.backend);
+        error = sac__fail(SAC_EUNSUPPORTED,
+                          "backend %s opens the model itself: nothing is built "
+                          "ahead",
+                          options.backend);
     return error;
 }
 
@@ -91,11 +93,11 @@ static int set_ranges(struct build *build)
         model->input_shape[1] > 0 ? model->input_shape[1] : 3;
     int error = set_range(build, 0, "batch", options->batch, 1);
     if (!error)
-        error = set_range(build, 2, "height", options->height,
-                          model->imgsz[0] ? model->imgsz[0] : 640);
+        error =
+            set_range(build, 2, "height", options->height, model->imgsz[0] ? model->imgsz[0] : 640);
     if (!error)
-        error = set_range(build, 3, "width", options->width,
-                          model->imgsz[1] ? model->imgsz[1] : 640);
+        error =
+            set_range(build, 3, "width", options->width, model->imgsz[1] ? model->imgsz[1] : 640);
     return error;
 }
 
@@ -123,7 +125,8 @@ static int read_timings(struct build *build)
     long size = fseek(file, 0, SEEK_END) ? -1 : ftell(file);
     rewind(file);
     build->timings = malloc(size > 0 ? (size_t)size : 1);
-    if (!build->timings) error = sac__fail(SAC_ENOMEM, "no memory for %s", path);
+    if (!build->timings)
+        error = sac__fail(SAC_ENOMEM, "no memory for %s", path);
     else if (size < 0 || fread(build->timings, 1, (size_t)size, file) != (size_t)size)
         error = sac__fail(SAC_EIO, "%s: cannot be read", path);
     fclose(file);

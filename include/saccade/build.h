@@ -9,8 +9,8 @@
 extern "C" {
 #endif
 
-/// A range of one extent that the model leaves open. Zeros: as in the metadata, else 1 for the batch
-/// and 640 pixels for width and height.
+/// A range of one extent that the model leaves open. Zeros: as in the metadata, else 1 for the
+/// batch and 640 pixels for width and height.
 typedef struct sac_build_range {
     int least, best, most; ///< best is tuned for; 0: `best`, which is the metadata's where it is 0
 } sac_build_range;
@@ -36,10 +36,10 @@ typedef struct sac_build_options {
 SAC_API void sac_build_options_init_sized(sac_build_options *options, size_t size);
 #define sac_build_options_init(options) sac_build_options_init_sized((options), sizeof *(options))
 
-/// Builds an engine file from an ONNX model: picture, weights and network in the precision asked for,
-/// the decode tail in float. The model's metadata travels in the file's header as ultralytics writes
-/// it. The file appears whole or not at all. It runs on GPUs and versions like this machine's unless
-/// the options say otherwise. options may be NULL.
+/// Builds an engine file from an ONNX model: picture, weights and network in the precision asked
+/// for, the decode tail in float. The model's metadata travels in the file's header as ultralytics
+/// writes it. The file appears whole or not at all. It runs on GPUs and versions like this
+/// machine's unless the options say otherwise. options may be NULL.
 /// Errors: SAC_EIO, SAC_EMODEL (names node and operator), SAC_EDEVICE (TensorRT missing, or of
 /// another version), SAC_EINVAL, SAC_EINTERRUPTED, SAC_EUNSUPPORTED (a precision, a weight beyond
 /// fp16), SAC_EBACKEND, SAC_ENOMEM.

@@ -94,7 +94,8 @@ SAC_API size_t sac_engine_binding_count(const sac_engine *engine);
 SAC_API int sac_engine_binding(const sac_engine *engine, size_t index, sac_binding *binding_out);
 
 /// Takes zeroed host memory for a binding, page-locked where the engine is on a GPU; shaped, or
-/// flat when `flat` is nonzero. `shape` fills in dynamic extents and may be NULL for a static binding.
+/// flat when `flat` is nonzero. `shape` fills in dynamic extents and may be NULL for a static
+/// binding.
 /// Free with sac_tensor_free. Errors: SAC_EINVAL, SAC_ENOMEM.
 SAC_API int sac_engine_alloc(const sac_engine *engine, size_t index, int flat,
                              const int64_t *shape, sac_tensor *tensor_out);

@@ -124,7 +124,8 @@ struct sac_backend {
 
     // All below is NULL where the backend does not have it.
 
-    /// A plan from an ONNX model, for `open` here or on another machine. Free *plan_out with free().
+    /// A plan from an ONNX model, for `open` here or on another machine. Free *plan_out with
+    /// free().
     int (*build)(void **plan_out, size_t *size_out, const struct sac_source *source,
                  const struct sac_build_job *job);
 

@@ -27,9 +27,9 @@ struct halving {
     struct sac__names weights; ///< written as half already
     Onnx__NodeProto **nodes;   ///< the new order, casts among them
     size_t node_count;
-    Onnx__TensorProto **made;  ///< half weights
+    Onnx__TensorProto **made; ///< half weights
     size_t made_count;
-    char *inside;              ///< a byte a node
+    char *inside; ///< a byte a node
 };
 
 static int out_of_memory(void)
@@ -72,7 +72,8 @@ static int add_maps(struct halving *h, const struct sac_model *model, const int6
     sac__graph_close(&graph);
     if (error == SAC_ENOMEM) return error;
     for (size_t i = 0; !found && i < h->graph->n_node; i++)
-        if (is_op(h->graph->node[i], "Conv")) sac__names_add(&h->half, h->graph->node[i]->output[0]);
+        if (is_op(h->graph->node[i], "Conv"))
+            sac__names_add(&h->half, h->graph->node[i]->output[0]);
     return 0;
 }
 
@@ -165,8 +166,10 @@ static int halve_tensor(Onnx__TensorProto *tensor, const char *name)
         halves[i] = sac__float_half(value);
         if (isfinite(value) && (halves[i] & 0x7c00) == 0x7c00) {
             free(halves);
-            return sac__fail(SAC_EUNSUPPORTED, "tensor '%s' holds %g, which is beyond fp16: build "
-                                               "with precision fp32", name, (double)value);
+            return sac__fail(SAC_EUNSUPPORTED,
+                             "tensor '%s' holds %g, which is beyond fp16: build "
+                             "with precision fp32",
+                             name, (double)value);
         }
     }
     if (tensor->has_raw_data) free(tensor->raw_data.data);
@@ -199,7 +202,8 @@ static int halve_weights(struct halving *h)
     int error = 0;
     for (size_t i = 0; i < h->graph->n_initializer && !error; i++) {
         const Onnx__TensorProto *weight = h->graph->initializer[i];
-        if (weight->name && sac__names_have(&h->half, weight->name)) error = halve_weight(h, weight);
+        if (weight->name && sac__names_have(&h->half, weight->name))
+            error = halve_weight(h, weight);
     }
     return error;
 }
@@ -233,8 +237,9 @@ static int halve_attributes(Onnx__NodeProto *node)
         if (is_op(node, "Cast") && !strcmp(a->name, "to") && a->i == FLOAT) a->i = HALF;
         if (a->t && a->t->data_type == FLOAT) error = halve_tensor(a->t, node->output[0]);
         if (is_op(node, "Constant") && !strncmp(a->name, "value_float", 11))
-            error = sac__fail(SAC_EUNSUPPORTED, "node '%s' (Constant): %s is not known to fp16: "
-                                                "build with precision fp32",
+            error = sac__fail(SAC_EUNSUPPORTED,
+                              "node '%s' (Constant): %s is not known to fp16: "
+                              "build with precision fp32",
                               node->name ? node->name : "", a->name);
     }
     return error;
@@ -242,8 +247,8 @@ static int halve_attributes(Onnx__NodeProto *node)
 
 static int makes_whole_numbers(const Onnx__NodeProto *node)
 {
-    static const char *const ops[] = {"Shape", "Size", "Equal", "Greater", "Less", "And", "Or",
-                                      "Not",   "ArgMax", "NonZero"};
+    static const char *const ops[] = {"Shape", "Size", "Equal", "Greater", "Less",
+                                      "And",   "Or",   "Not",   "ArgMax",  "NonZero"};
     for (size_t k = 0; k < sizeof ops / sizeof *ops; k++)
         if (is_op(node, ops[k])) return 1;
     for (size_t k = 0; is_op(node, "Cast") && k < node->n_attribute; k++)
@@ -330,7 +335,8 @@ static int rewire_input(struct halving *h, Onnx__NodeProto *node)
         if (!longer) return out_of_memory();
         memcpy(longer, node->input[k], length);
         memcpy(longer + length, suffix, sizeof suffix);
-        int error = sac__names_add(&h->weights, longer) ? add_cast(h, node->input[k], longer, 0) : 0;
+        int error =
+            sac__names_add(&h->weights, longer) ? add_cast(h, node->input[k], longer, 0) : 0;
         free(node->input[k]);
         node->input[k] = longer;
         if (error) return error;
@@ -353,7 +359,8 @@ static int halve_nodes(struct halving *h)
         if (!error) error = rename_inputs(h, at);
         h->nodes[h->node_count++] = node;
     }
-    for (; at < count; at++) h->nodes[h->node_count++] = h->graph->node[at]; // for freeing
+    for (; at < count; at++)
+        h->nodes[h->node_count++] = h->graph->node[at]; // for freeing
     return error;
 }
 
@@ -372,9 +379,11 @@ static int take_weights(struct halving *h)
         if (weight->name && sac__names_have(&h->half, weight->name) &&
             !sac__names_have(&h->others, weight->name))
             onnx__tensor_proto__free_unpacked(weight, NULL);
-        else all[count++] = weight;
+        else
+            all[count++] = weight;
     }
-    for (size_t i = 0; i < h->made_count; i++) all[count++] = h->made[i];
+    for (size_t i = 0; i < h->made_count; i++)
+        all[count++] = h->made[i];
     free(graph->initializer);
     graph->initializer = all;
     graph->n_initializer = count;
@@ -408,7 +417,8 @@ static int stays(const Onnx__GraphProto *graph)
 
 static int open_halving(struct halving *h)
 {
-    size_t names = 2 * (h->graph->n_input + h->graph->n_output + h->graph->n_initializer), casts = 0;
+    size_t names = 2 * (h->graph->n_input + h->graph->n_output + h->graph->n_initializer),
+           casts = 0;
     for (size_t i = 0; i < h->graph->n_node; i++) {
         names += h->graph->node[i]->n_input + h->graph->node[i]->n_output;
         casts += h->graph->node[i]->n_input + h->graph->node[i]->n_output;
@@ -426,7 +436,8 @@ static int open_halving(struct halving *h)
 
 static void close_halving(struct halving *h)
 {
-    for (size_t i = 0; i < h->made_count; i++) onnx__tensor_proto__free_unpacked(h->made[i], NULL);
+    for (size_t i = 0; i < h->made_count; i++)
+        onnx__tensor_proto__free_unpacked(h->made[i], NULL);
     free(h->made);
     free(h->inside);
     free(h->nodes);

@@ -6,8 +6,8 @@
 #include "model.h"
 
 /// Writes the model again: picture, weights and everything up to the raw maps are binary16; the
-/// decode tail stays float, since half has no more than one pixel's resolution above 1024. Where the
-/// tail is not known (see cut.h) all that leads to a convolution is made half. A model with
+/// decode tail stays float, since half has no more than one pixel's resolution above 1024. Where
+/// the tail is not known (see cut.h) all that leads to a convolution is made half. A model with
 /// quantised layers stays as it is. `shape`: the input's, extents that the file leaves open filled
 /// in (used to recognise the tail). Free *bytes_out.
 /// Errors: SAC_EUNSUPPORTED (a weight beyond half's range, named; weights in other files),

@@ -58,8 +58,8 @@ int sac__head_recognise(sac_head *head_out, size_t *output_out, const char **why
                         const struct sac_model *model, const sac_binding *bindings, size_t count,
                         const char *layout);
 
-/// The four outputs of EfficientNMS among the bindings, told apart by shape and type: how many boxes
-/// (B,1), boxes (B,K,4), scores (B,K), classes (B,K). They stand side by side, from
+/// The four outputs of EfficientNMS among the bindings, told apart by shape and type: how many
+/// boxes (B,1), boxes (B,K,4), scores (B,K), classes (B,K). They stand side by side, from
 /// *first_out on; roles_out: which of them is which, from 0. Returns nonzero when they are there.
 int sac__head_four(size_t *first_out, int roles_out[4], const sac_binding *bindings, size_t count);
 

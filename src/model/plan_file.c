@@ -68,7 +68,8 @@ static int read_entries(struct sac_model *model, json_t *header)
     const char *key;
     json_t *value;
     int error = 0;
-    json_object_foreach(header, key, value) {
+    json_object_foreach(header, key, value)
+    {
         char *text = !strcmp(key, "args") ? arguments_of(value) : literal_of(value);
         error = text ? sac__metadata_set(model, key, text) : sac__fail(SAC_ENOMEM, "out of memory");
         free(text);
@@ -79,8 +80,8 @@ static int read_entries(struct sac_model *model, json_t *header)
 
 int sac__plan_file_read(struct sac_model *model)
 {
-    json_t *header = is_plan(model->bytes, model->size) ? NULL
-                                                        : parse_header(model->bytes, model->size);
+    json_t *header =
+        is_plan(model->bytes, model->size) ? NULL : parse_header(model->bytes, model->size);
     if (!header) return 0; // a bare plan
     const int error = read_entries(model, header);
     json_decref(header);
@@ -169,7 +170,8 @@ int sac__plan_file_header(uint8_t **header_out, size_t *size_out, const struct s
     const size_t length = text ? strlen(text) : 0;
     uint8_t *bytes = text ? malloc(LENGTH + length) : NULL;
     if (bytes) {
-        for (int i = 0; i < LENGTH; i++) bytes[i] = (uint8_t)(length >> 8 * i);
+        for (int i = 0; i < LENGTH; i++)
+            bytes[i] = (uint8_t)(length >> 8 * i);
         memcpy(bytes + LENGTH, text, length);
     }
     free(text);

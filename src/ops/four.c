@@ -9,8 +9,9 @@ enum { COUNTS, BOXES, SCORES, CLASSES, ROW = 6 };
 
 static int fail_shape(const sac_tensor *const four[4])
 {
-    return sac__fail(SAC_EINVAL, "an efficient-nms head gives (B,1), (B,K,4), (B,K) and (B,K) in host "
-                                 "memory, not %d, %d, %d and %d extents of other sizes",
+    return sac__fail(SAC_EINVAL,
+                     "an efficient-nms head gives (B,1), (B,K,4), (B,K) and (B,K) in host "
+                     "memory, not %d, %d, %d and %d extents of other sizes",
                      four[COUNTS]->ndim, four[BOXES]->ndim, four[SCORES]->ndim,
                      four[CLASSES]->ndim);
 }
@@ -43,7 +44,8 @@ static void fill_rows(float *rows, const sac_tensor *const four[4], int64_t inde
     const int64_t count = ((const int32_t *)four[COUNTS]->data)[index];
     for (int64_t i = 0; i < most; i++, rows += ROW) {
         const int64_t at = index * most + i;
-        for (int v = 0; v < 4; v++) rows[v] = value_at(four[BOXES], 4 * at + v);
+        for (int v = 0; v < 4; v++)
+            rows[v] = value_at(four[BOXES], 4 * at + v);
         rows[4] = i < count ? value_at(four[SCORES], at) : 0.f;
         rows[5] = (float)((const int32_t *)four[CLASSES]->data)[at];
     }

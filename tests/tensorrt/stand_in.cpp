@@ -17,7 +17,8 @@
 #include "interface.hpp"
 #include "network.h"
 
-namespace {
+namespace
+{
 
 using namespace nvinfer1;
 using Shape = std::array<int64_t, 4>;
@@ -26,13 +27,16 @@ constexpr uint32_t kVersion = 1;
 constexpr size_t kHead = 4 + 4 + 3 * sizeof(Shape);
 
 struct NetworkCloser {
-    void operator()(stand_in_network *network) const { stand_in_close(&network); }
+    void operator()(stand_in_network *network) const
+    {
+        stand_in_close(&network);
+    }
 };
 using Network = std::unique_ptr<stand_in_network, NetworkCloser>;
 
 Dims dims_of(const int64_t *shape, int32_t count)
 {
-    Dims dims {};
+    Dims dims{};
     dims.nbDims = count;
     std::copy(shape, shape + count, dims.d);
     return dims;
@@ -40,27 +44,32 @@ Dims dims_of(const int64_t *shape, int32_t count)
 
 class Engine;
 
-class Context final : public IExecutionContext, public stand_in::VExecutionContext {
-public:
-    explicit Context(const Engine *engine) : engine_(engine) { mImpl = this; }
+class Context final : public IExecutionContext, public stand_in::VExecutionContext
+{
+  public:
+    explicit Context(const Engine *engine) : engine_(engine)
+    {
+        mImpl = this;
+    }
 
     bool setInputShape(const char *name, const Dims &dims) noexcept override;
     Dims getTensorShape(const char *name) const noexcept override;
     bool setTensorAddress(const char *name, void *data) noexcept override;
     bool enqueueV3(cudaStream_t stream) noexcept override;
 
-private:
+  private:
     const stand_in_network *network() const;
 
     const Engine *engine_;
-    Shape shape_ {};
+    Shape shape_{};
     bool warm_ = false; ///< it has run with this shape outside of a capture
     void *addresses_[2] = {};
     mutable std::map<Shape, Network> networks_;
 };
 
-class Engine final : public ICudaEngine, public stand_in::VCudaEngine {
-public:
+class Engine final : public ICudaEngine, public stand_in::VCudaEngine
+{
+  public:
     Engine(ILogger *logger, const char *plan, size_t size)
         : logger(logger), onnx(plan + kHead, plan + size)
     {
@@ -84,11 +93,23 @@ public:
         return Network(network);
     }
 
-    bool dynamic() const { return range[0] != range[2]; }
+    bool dynamic() const
+    {
+        return range[0] != range[2];
+    }
 
-    int32_t getNbIOTensors() const noexcept override { return 2; }
-    const char *getIOTensorName(int32_t index) const noexcept override { return names[index]; }
-    int32_t getNbOptimizationProfiles() const noexcept override { return 1; }
+    int32_t getNbIOTensors() const noexcept override
+    {
+        return 2;
+    }
+    const char *getIOTensorName(int32_t index) const noexcept override
+    {
+        return names[index];
+    }
+    int32_t getNbOptimizationProfiles() const noexcept override
+    {
+        return 1;
+    }
 
     TensorIOMode getTensorIOMode(const char *name) const noexcept override
     {
@@ -127,7 +148,8 @@ public:
         return dims_of(rows, 3);
     }
 
-    Dims getProfileShape(const char *name, int32_t, OptProfileSelector select) const noexcept override
+    Dims getProfileShape(const char *name, int32_t,
+                         OptProfileSelector select) const noexcept override
     {
         return at(name) ? dims_of(nullptr, 0) : dims_of(range[static_cast<int>(select)].data(), 4);
     }
@@ -137,22 +159,31 @@ public:
         return new Context(this);
     }
 
-    int at(const char *name) const { return std::strcmp(name, names[0]) != 0; }
+    int at(const char *name) const
+    {
+        return std::strcmp(name, names[0]) != 0;
+    }
 
     static constexpr const char *names[2] = {"images", "output0"};
     ILogger *logger;
-    std::array<Shape, 3> range {};
+    std::array<Shape, 3> range{};
     int types[2] = {};
 
-private:
+  private:
     std::vector<char> onnx;
 };
 
-class Runtime final : public IRuntime, public stand_in::VRuntime {
-public:
-    explicit Runtime(ILogger *logger) : logger_(logger) { mImpl = this; }
+class Runtime final : public IRuntime, public stand_in::VRuntime
+{
+  public:
+    explicit Runtime(ILogger *logger) : logger_(logger)
+    {
+        mImpl = this;
+    }
 
-    void setEngineHostCodeAllowed(bool) noexcept override {}
+    void setEngineHostCodeAllowed(bool) noexcept override
+    {
+    }
 
     ICudaEngine *deserializeCudaEngine(const void *blob, size_t size) noexcept override
     {
@@ -165,7 +196,7 @@ public:
         return engine->open() ? engine.release() : fail("the network is not one of the stand-in's");
     }
 
-private:
+  private:
     ICudaEngine *fail(const char *why)
     {
         logger_->log(ILogger::Severity::kERROR, why);

@@ -250,7 +250,8 @@ static void unknown_layout(void **state)
     const struct seen seen = {AT(640, 640), OUT(1, 84, 8400), .layout = "v9"};
     assert_int_equal(recognise(&seen, &head, &output, &why), SAC_EINVAL);
     assert_string_equal(sac_error_message(),
-                        "layout 'v9' is unknown; known are: v5 v8 end2end yolox yolox-decoded efficient-nms");
+                        "layout 'v9' is unknown; known are: v5 v8 end2end yolox yolox-decoded "
+                        "efficient-nms");
 }
 
 static void other_tasks_are_refused(void **state)

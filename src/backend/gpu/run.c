@@ -112,11 +112,12 @@ static int locate(sac_tensor *tensor, const struct run *run, const sac_binding *
     int error = sac__gpu_where(&memory, &device, tensor->data);
     if (error) return error;
     if ((memory == SAC_CUDA) != (tensor->memory == SAC_CUDA))
-        return sac__fail(SAC_EINVAL, "binding '%s': the tensor is said to be in %s memory and is not",
-                         binding->name, tensor->memory == SAC_CUDA ? "device" : "host");
+        return sac__fail(SAC_EINVAL, "binding '%s': the tensor is said to be in %s memory and is "
+                                     "not", binding->name,
+                         tensor->memory == SAC_CUDA ? "device" : "host");
     if (memory == SAC_CUDA && device != run->facts.device)
-        return sac__fail(SAC_EINVAL, "binding '%s': the tensor is on cuda:%d, the engine on cuda:%d",
-                         binding->name, device, run->facts.device);
+        return sac__fail(SAC_EINVAL, "binding '%s': the tensor is on cuda:%d, the engine on "
+                                     "cuda:%d", binding->name, device, run->facts.device);
     if (memory == SAC_CUDA && ((uintptr_t)tensor->data & 15))
         return sac__fail(SAC_EINVAL, "binding '%s': device memory at %p is not 16-byte aligned",
                          binding->name, tensor->data);

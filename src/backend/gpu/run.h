@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A run of a network by itself: its bindings in host or device memory, copies where they are needed,
-// in a stream of its own or the caller's. The network is whatever the backend says.
+// A run of a network by itself: its bindings in host or device memory, copies where they are
+// needed, in a stream of its own or the caller's. The network is whatever the backend says.
 #ifndef SAC_GPU_RUN_H
 #define SAC_GPU_RUN_H
 

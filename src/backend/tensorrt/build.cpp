@@ -6,14 +6,18 @@
 
 #include "library.hpp"
 
-namespace {
+namespace
+{
 
 using namespace nvinfer1;
 
 // Tells the caller how far the build is; its answer stops the build.
-class Progress final : public IProgressMonitor {
-public:
-    explicit Progress(const sac_build_job *job) : job_(job) {}
+class Progress final : public IProgressMonitor
+{
+  public:
+    explicit Progress(const sac_build_job *job) : job_(job)
+    {
+    }
 
     void phaseStart(const char *phase, const char *, int32_t steps) noexcept override
     {
@@ -33,9 +37,12 @@ public:
         if (!std::strcmp(phase, root_)) steps_ = 0;
     }
 
-    bool stopped() const { return stopped_; }
+    bool stopped() const
+    {
+        return stopped_;
+    }
 
-private:
+  private:
     void report(const char *phase) noexcept
     {
         if (job_->progress && job_->progress(job_->user, phase, step_, steps_)) stopped_ = true;
@@ -106,15 +113,24 @@ int parse(Build &build)
 const char *type_name(DataType type)
 {
     switch (type) {
-    case DataType::kFLOAT: return "float32";
-    case DataType::kHALF: return "float16";
-    case DataType::kBF16: return "bfloat16";
-    case DataType::kINT8: return "int8";
-    case DataType::kUINT8: return "uint8";
-    case DataType::kINT32: return "int32";
-    case DataType::kINT64: return "int64";
-    case DataType::kBOOL: return "bool";
-    default: return "another type";
+    case DataType::kFLOAT:
+        return "float32";
+    case DataType::kHALF:
+        return "float16";
+    case DataType::kBF16:
+        return "bfloat16";
+    case DataType::kINT8:
+        return "int8";
+    case DataType::kUINT8:
+        return "uint8";
+    case DataType::kINT32:
+        return "int32";
+    case DataType::kINT64:
+        return "int64";
+    case DataType::kBOOL:
+        return "bool";
+    default:
+        return "another type";
     }
 }
 
@@ -122,8 +138,8 @@ const char *type_name(DataType type)
 void tell(const Build &build, const ITensor &tensor, const char *mode)
 {
     const Dims shape = tensor.getDimensions();
-    std::string line = std::string(mode) + " " + tensor.getName() + ": " +
-                       type_name(tensor.getType()) + " (";
+    std::string line =
+        std::string(mode) + " " + tensor.getName() + ": " + type_name(tensor.getType()) + " (";
     for (int32_t i = 0; i < shape.nbDims; i++)
         line += (i ? "," : "") + std::to_string(shape.d[i]);
     build.job->log(build.job->log_user, (line + ")").c_str());
@@ -151,7 +167,8 @@ int add_profile(Build &build)
     for (int32_t i = 0; i < build.network->getNbInputs(); i++) {
         const ITensor *input = build.network->getInput(i);
         const Dims shape = input->getDimensions();
-        for (int32_t k = 0; k < shape.nbDims; k++) open |= shape.d[k] < 0;
+        for (int32_t k = 0; k < shape.nbDims; k++)
+            open |= shape.d[k] < 0;
         if (open && (i > 0 || shape.nbDims != 4))
             return build.trt->host->fail(SAC_EMODEL, "input '%s' is dynamic, and no picture",
                                          input->getName());
@@ -159,11 +176,11 @@ int add_profile(Build &build)
     if (!open) return 0;
     IOptimizationProfile *profile = build.builder->createOptimizationProfile();
     const char *name = build.network->getInput(0)->getName();
-    const bool taken =
-        profile && profile->setDimensions(name, OptProfileSelector::kMIN, dims(job->least)) &&
-        profile->setDimensions(name, OptProfileSelector::kOPT, dims(job->best)) &&
-        profile->setDimensions(name, OptProfileSelector::kMAX, dims(job->most)) &&
-        build.config->addOptimizationProfile(profile) >= 0;
+    const bool taken = profile &&
+                       profile->setDimensions(name, OptProfileSelector::kMIN, dims(job->least)) &&
+                       profile->setDimensions(name, OptProfileSelector::kOPT, dims(job->best)) &&
+                       profile->setDimensions(name, OptProfileSelector::kMAX, dims(job->most)) &&
+                       build.config->addOptimizationProfile(profile) >= 0;
     return taken ? 0 : fail_trt(build, SAC_EINVAL, "the range of shapes does not fit the input");
 }
 
@@ -231,7 +248,7 @@ int sac__trt_build(void **plan_out, size_t *size_out, struct sac_trt *trt,
     return sac__trt_guard(trt->host, [&] {
         const sac_trt_log log = {job->log, job->log_user};
         trt->logger.attach(&log);
-        Build build {};
+        Build build{};
         build.trt = trt;
         build.source = source;
         build.job = job;

@@ -34,8 +34,10 @@ static int64_t most_of(const struct tensorrt_engine *engine, struct sac_trt_cont
     int64_t shape[SAC_MAX_DIMS], bytes = (int64_t)element_bytes(binding->dtype);
     int32_t ndim = binding->ndim;
     if (binding->bytes >= 0) return binding->bytes;
-    if (binding->is_input) memcpy(shape, engine->tensors[index].most, sizeof shape);
-    else if (sac__trt_context_extents(context, index, &ndim, shape)) return -1;
+    if (binding->is_input)
+        memcpy(shape, engine->tensors[index].most, sizeof shape);
+    else if (sac__trt_context_extents(context, index, &ndim, shape))
+        return -1;
     for (int32_t i = 0; i < ndim; i++) {
         if (shape[i] < 0) return -1;
         bytes *= shape[i];
@@ -62,8 +64,10 @@ static int measure(struct tensorrt_engine *engine, struct sac_trt_context *conte
 static int check_tensor(const struct sac_trt_tensor *tensor)
 {
     if (!tensor->on_host) return 0;
-    return sac__fail(SAC_EUNSUPPORTED, "tensor '%s' is read or written in host memory: engines with "
-                                       "shape tensors are not taken", tensor->binding.name);
+    return sac__fail(SAC_EUNSUPPORTED,
+                     "tensor '%s' is read or written in host memory: engines with "
+                     "shape tensors are not taken",
+                     tensor->binding.name);
 }
 
 static int read_bindings(struct tensorrt_engine *engine)
@@ -115,8 +119,9 @@ static sac_precision precision_of(const struct tensorrt_engine *engine)
 static int check_source(const struct sac_source *source, const sac_engine_options *options)
 {
     if (!source->is_plan)
-        return sac__fail(SAC_EUNSUPPORTED, "TensorRT runs engines that were built before: saccade "
-                                           "build %s, then give the .engine file",
+        return sac__fail(SAC_EUNSUPPORTED,
+                         "TensorRT runs engines that were built before: saccade "
+                         "build %s, then give the .engine file",
                          source->path ? source->path : "MODEL.onnx");
     if (options->precision != SAC_PRECISION_AUTO)
         return sac__fail(SAC_EUNSUPPORTED, "an engine's precision is fixed: choose it at saccade "

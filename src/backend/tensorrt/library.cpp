@@ -26,7 +26,7 @@ void Logger::log(Severity severity, const char *text) noexcept
 void Logger::attach(const sac_trt_log *log)
 {
     const std::lock_guard<std::mutex> guard(lock_);
-    log_ = log ? *log : sac_trt_log {};
+    log_ = log ? *log : sac_trt_log{};
 }
 
 std::string Logger::why(const char *otherwise)
@@ -37,10 +37,11 @@ std::string Logger::why(const char *otherwise)
     return errors;
 }
 
-namespace {
+namespace
+{
 
 struct Kind {
-    const char *product;  ///< for people
+    const char *product; ///< for people
     std::string library, parser;
     bool rtx;
 };
@@ -64,7 +65,8 @@ void *open_library(const std::string &name, std::string *tried)
         if (void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL)) return library;
         const char *why = dlerror();
         // "cannot open shared object file" alone is no news; a broken library is
-        if (why && std::string(why).find("No such file") == std::string::npos) *tried += std::string(" (") + why + ")";
+        if (why && std::string(why).find("No such file") == std::string::npos)
+            *tried += std::string(" (") + why + ")";
     }
     return nullptr;
 }
@@ -87,8 +89,9 @@ int read_version(sac_trt *trt, const char *product)
     trt->version = std::string(product) + " " + std::to_string(part[0]()) + "." +
                    std::to_string(part[1]()) + "." + std::to_string(part[2]());
     if (!trt->rtx && part[0]() != NV_TENSORRT_MAJOR)
-        return trt->host->fail(SAC_EDEVICE, "%s was found, but this saccade was built against "
-                                            "TensorRT %d.%d: install TensorRT %d, or build again",
+        return trt->host->fail(SAC_EDEVICE,
+                               "%s was found, but this saccade was built against "
+                               "TensorRT %d.%d: install TensorRT %d, or build again",
                                trt->version.c_str(), NV_TENSORRT_MAJOR, NV_TENSORRT_MINOR,
                                NV_TENSORRT_MAJOR);
     return 0;
@@ -117,9 +120,10 @@ int open_any(sac_trt *trt)
         const int error = open_kind(trt, kind, &tried);
         if (error <= 0) return error;
     }
-    return trt->host->fail(SAC_EDEVICE, "TensorRT is not installed here: neither %s nor %s was found; "
-                                        "install TensorRT %d (this saccade was built against %d.%d), "
-                                        "or set SACCADE_TENSORRT to its folder%s",
+    return trt->host->fail(SAC_EDEVICE,
+                           "TensorRT is not installed here: neither %s nor %s was found; "
+                           "install TensorRT %d (this saccade was built against %d.%d), "
+                           "or set SACCADE_TENSORRT to its folder%s",
                            kinds()[0].library.c_str(), kinds()[1].library.c_str(),
                            NV_TENSORRT_MAJOR, NV_TENSORRT_MAJOR, NV_TENSORRT_MINOR, tried.c_str());
 }

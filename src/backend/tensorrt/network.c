@@ -34,8 +34,10 @@ static int open_network(struct network **network_out, const struct tensorrt_engi
         error = sac__trt_context_open(&network->context, engine->engine);
         sac__gpu_leave();
     }
-    if (error) free(network);
-    else *network_out = network;
+    if (error)
+        free(network);
+    else
+        *network_out = network;
     return error;
 }
 
@@ -139,8 +141,10 @@ static int describe_rows(struct sac_gpu_network *gpu, const struct network *netw
     int error = sac__trt_context_extents(network->context, output, &ndim, shape);
     if (error) return error;
     if (ndim != 3 || (binding->dtype != SAC_F32 && binding->dtype != SAC_F16))
-        return sac__fail(SAC_EUNSUPPORTED, "output '%s' is not read on the device: take the staged "
-                                           "feed", binding->name);
+        return sac__fail(SAC_EUNSUPPORTED,
+                         "output '%s' is not read on the device: take the staged "
+                         "feed",
+                         binding->name);
     const int channel_major = settings->head.family == SAC_HEAD_V8;
     gpu->row_count = shape[channel_major ? 2 : 1];
     gpu->rows_step = shape[1] * shape[2];
@@ -161,8 +165,10 @@ static int check_layout(const struct tensorrt_engine *engine)
     if (engine->count == 2 && picture->ndim == 4 && !engine->bindings[1].is_input &&
         (picture->dtype == SAC_F32 || picture->dtype == SAC_F16 || picture->dtype == SAC_U8))
         return 0;
-    return sac__fail(SAC_EUNSUPPORTED, "an engine with %zu bindings is not run on the device as a "
-                                       "whole: take the staged feed", engine->count);
+    return sac__fail(SAC_EUNSUPPORTED,
+                     "an engine with %zu bindings is not run on the device as a "
+                     "whole: take the staged feed",
+                     engine->count);
 }
 
 int sac__tensorrt_frame_open(void **frame_out, void *state,
@@ -174,14 +180,15 @@ int sac__tensorrt_frame_open(void **frame_out, void *state,
     if (!error) error = open_network(&network, engine);
     if (error) return error;
     error = prepare(network, settings);
-    struct sac_gpu_network gpu = {
-        .run = network, .enqueue = run_memory, .close = close_network,
-        .input = {.data = network->memory ? network->memory[0] : NULL,
-                  .layout = SAC__INPUT_NCHW,
-                  .dtype = engine->bindings[0].dtype,
-                  .n = settings->batch,
-                  .height = settings->height,
-                  .width = settings->width}};
+    struct sac_gpu_network gpu = {.run = network,
+                                  .enqueue = run_memory,
+                                  .close = close_network,
+                                  .input = {.data = network->memory ? network->memory[0] : NULL,
+                                            .layout = SAC__INPUT_NCHW,
+                                            .dtype = engine->bindings[0].dtype,
+                                            .n = settings->batch,
+                                            .height = settings->height,
+                                            .width = settings->width}};
     if (!error) error = describe_rows(&gpu, network, settings);
     if (!error) return sac__frame_open(frame_out, engine->device, engine->mode, settings, &gpu);
     if (sac__gpu_enter(engine->device) == 0) {

@@ -69,8 +69,8 @@ int sac__trt_context_shape(struct sac_trt_context *context, size_t index, const 
 int sac__trt_context_address(struct sac_trt_context *context, size_t index, void *data);
 
 /// Shape of a tensor with the inputs' shapes as they are; -1 where it depends on values.
-int sac__trt_context_extents(const struct sac_trt_context *context, size_t index,
-                             int32_t *ndim_out, int64_t shape_out[SAC_MAX_DIMS]);
+int sac__trt_context_extents(const struct sac_trt_context *context, size_t index, int32_t *ndim_out,
+                             int64_t shape_out[SAC_MAX_DIMS]);
 
 /// Starts a run; stream is a cudaStream_t. Can be captured into a CUDA graph.
 int sac__trt_context_enqueue(struct sac_trt_context *context, void *stream);

@@ -19,7 +19,8 @@ struct sac_trt_context {
     std::unique_ptr<IExecutionContext> context;
 };
 
-namespace {
+namespace
+{
 
 int fail_trt(sac_trt *trt, int error, const char *what)
 {
@@ -31,8 +32,9 @@ bool find_dtype(sac_dtype *dtype_out, DataType type)
     static const struct {
         DataType from;
         sac_dtype to;
-    } types[] = {{DataType::kFLOAT, SAC_F32}, {DataType::kHALF, SAC_F16}, {DataType::kBF16, SAC_BF16},
-                 {DataType::kINT8, SAC_I8},   {DataType::kUINT8, SAC_U8}, {DataType::kINT32, SAC_I32},
+    } types[] = {{DataType::kFLOAT, SAC_F32}, {DataType::kHALF, SAC_F16},
+                 {DataType::kBF16, SAC_BF16}, {DataType::kINT8, SAC_I8},
+                 {DataType::kUINT8, SAC_U8},  {DataType::kINT32, SAC_I32},
                  {DataType::kINT64, SAC_I64}, {DataType::kBOOL, SAC_BOOL}};
     for (const auto &type_pair : types)
         if (type_pair.from == type) {
@@ -46,7 +48,8 @@ bool copy_dims(const Dims &dims, int32_t *ndim_out, int64_t *shape_out)
 {
     if (dims.nbDims < 0 || dims.nbDims > SAC_MAX_DIMS) return false;
     *ndim_out = dims.nbDims;
-    for (int32_t i = 0; i < dims.nbDims; i++) shape_out[i] = dims.d[i];
+    for (int32_t i = 0; i < dims.nbDims; i++)
+        shape_out[i] = dims.d[i];
     return true;
 }
 
@@ -64,12 +67,13 @@ int describe(sac_trt_engine *engine, const char *name)
 {
     sac_trt *trt = engine->trt;
     const ICudaEngine &from = *engine->engine;
-    sac_trt_tensor tensor {};
+    sac_trt_tensor tensor{};
     sac_binding &binding = tensor.binding;
     std::strncpy(binding.name, name, sizeof binding.name - 1);
     binding.is_input = from.getTensorIOMode(name) == TensorIOMode::kINPUT;
     if (!find_dtype(&binding.dtype, from.getTensorDataType(name)))
-        return trt->host->fail(SAC_EUNSUPPORTED, "tensor '%s' is of a type that is not known", name);
+        return trt->host->fail(SAC_EUNSUPPORTED, "tensor '%s' is of a type that is not known",
+                               name);
     if (!copy_dims(from.getTensorShape(name), &binding.ndim, binding.shape))
         return trt->host->fail(SAC_EUNSUPPORTED, "tensor '%s' has more than %d extents", name,
                                SAC_MAX_DIMS);
@@ -107,8 +111,9 @@ int open_engine(sac_trt_engine *engine, const void *plan, size_t size)
     engine->runtime->setEngineHostCodeAllowed(false);
     engine->engine.reset(engine->runtime->deserializeCudaEngine(plan, size));
     if (!engine->engine)
-        return fail_trt(trt, SAC_EMODEL, "not an engine that it can load: damaged, or built for "
-                                         "another version, platform or GPU");
+        return fail_trt(trt, SAC_EMODEL,
+                        "not an engine that it can load: damaged, or built for "
+                        "another version, platform or GPU");
     return describe_all(engine);
 }
 
@@ -175,11 +180,13 @@ int sac__trt_context_shape(struct sac_trt_context *context, size_t index, const 
 {
     return sac__trt_guard(context->engine->trt->host, [&] {
         const sac_trt_tensor &tensor = context->engine->tensors[index];
-        Dims dims {};
+        Dims dims{};
         dims.nbDims = tensor.binding.ndim;
-        for (int32_t i = 0; i < dims.nbDims; i++) dims.d[i] = shape[i];
+        for (int32_t i = 0; i < dims.nbDims; i++)
+            dims.d[i] = shape[i];
         if (context->context->setInputShape(tensor.binding.name, dims)) return 0;
-        return fail_trt(context->engine->trt, SAC_EINVAL, "a shape outside of the engine's profile");
+        return fail_trt(context->engine->trt, SAC_EINVAL,
+                        "a shape outside of the engine's profile");
     });
 }
 

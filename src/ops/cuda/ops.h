@@ -139,8 +139,8 @@ int sac__boxes_rows_cuda(const struct sac__boxes *boxes_out, const struct sac__r
 int sac__rows_cuda(void *rows_out, sac_dtype dtype, const struct sac__maps *maps, int n,
                    cudaStream_t stream, int overlap);
 
-/// End to end: V8 raw maps of n pictures → (N,best,6) of x1,y1,x2,y2,score,class as sac__head_best has
-/// it, F32 or F16. `best`: at most SAC__MOST_BEST and the rows of the maps. `scratch`:
+/// End to end: V8 raw maps of n pictures → (N,best,6) of x1,y1,x2,y2,score,class as sac__head_best
+/// has it, F32 or F16. `best`: at most SAC__MOST_BEST and the rows of the maps. `scratch`:
 /// sac__best_scratch bytes on the device, 16-byte aligned.
 enum { SAC__MOST_BEST = 1024 };
 size_t sac__best_scratch(int n, int64_t rows, int classes, int64_t best);
