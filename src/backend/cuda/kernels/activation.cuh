@@ -15,8 +15,8 @@ template <bool EXACT> __device__ static inline float sac__device_sigmoid(float x
 }
 
 /// x·sigmoid(x). Not EXACT: one approximate function instead of two, which otherwise take longer
-/// than the matrix units on large maps; tanh is good to 2^-11, so the result is to 2.4e-4 of x, which is
-/// what rounding to half costs anyway.
+/// than the matrix units on large maps; tanh is good to 2^-11, so the result is to 2.4e-4 of x,
+/// which is what rounding to half costs anyway.
 template <bool EXACT> __device__ static inline float sac__device_silu(float x)
 {
     if (EXACT) return x * sac__device_sigmoid<EXACT>(x);
