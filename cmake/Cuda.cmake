@@ -101,6 +101,11 @@ function(cuda_emulate target exact)
         $<$<COMPILE_LANGUAGE:CXX>:-O2 -fno-strict-aliasing -Wno-unknown-pragmas -Wno-unused-function
             -Wno-unused-parameter -Wno-shadow>)
     target_compile_options(${target} PRIVATE -ffp-contract=off)
+    # Pointers that may be null are moved and tested before use; programs in C link without clang's
+    # C++ part.
+    if(SACCADE_SANITIZE MATCHES undefined)
+        target_compile_options(${target} PRIVATE -fno-sanitize=pointer-overflow,vptr,function)
+    endif()
     target_link_libraries(${target} PUBLIC cuda_emulator Threads::Threads m)
 endfunction()
 
