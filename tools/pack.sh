@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Makes a build that runs on another machine without its packages: programs, libraries, plugins and
 # test models with every shared library they need but the compiler's own.
-#   tools/pack.sh [BUILD [PACKED]]     build/release, build/packed
+#   tools/pack.sh [BUILD [PACKED]]     build/release, build/packed; PACKED.tar.gz holds it too
 # There: LD_LIBRARY_PATH=PACKED/lib:PACKED/lib/needed PACKED/bin/saccade …, and
 # tools/check-gpu.sh PACKED, tools/bench-gpu.sh PACKED
 set -euo pipefail
@@ -29,4 +29,5 @@ find "$packed" -type f \( -perm -u+x -o -name '*.so*' \) -print0 | xargs -0 ldd 
     xargs -r cp -Lt "$packed/lib/needed"
 find "$packed" -type f \( -perm -u+x -o -name '*.so*' \) -exec strip --strip-unneeded {} + 2>/dev/null || true
 git rev-parse --short HEAD >"$packed/commit"
-du -sh "$packed"
+tar -C "$(dirname "$packed")" -czf "$packed.tar.gz" "$(basename "$packed")"
+du -sh "$packed" "$packed.tar.gz"
