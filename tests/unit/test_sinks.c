@@ -17,7 +17,9 @@ static sac_detection objects[] = {
     {{5, 6, 7, 8}, 0.25f, 77, 3},
 };
 static const sac_detections many = {
-    .items = objects, .count = sizeof objects / sizeof *objects, .ms = {0.12345, 10, NAN}};
+    .items = objects,
+    .count = sizeof objects / sizeof *objects,
+    .ms = {.letterbox = 0.12345, .network = 10, .boxes = NAN}};
 static const sac_detections none;
 
 static struct item item_of(const char *source, const char *name, const sac_detections *detections)
