@@ -7,7 +7,7 @@
 #include "output/values.h"
 #include "print.h"
 
-static const char *const stage_names[] = {
+static const char *const stage_names[GPU_STAGE_COUNT] = {
 #define NAME(id, name) name,
     GPU_STAGES(NAME)
 #undef NAME

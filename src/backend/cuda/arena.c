@@ -63,9 +63,10 @@ static void set_level(struct sac__map_level *level_out, const struct cuda_engine
                       const void *arena, const struct sac_head_level *level)
 {
     const int is_v5 = engine->plan->head.family == SAC__HEAD_V5;
+    const struct sac_view none = {.buffer = SAC__NONE};
     *level_out = (struct sac__map_level){
         .boxes = map_of(engine, arena, &level->raw),
-        .scores = is_v5 ? (struct sac__raw_map){0} : map_of(engine, arena, &level->scores),
+        .scores = map_of(engine, arena, is_v5 ? &none : &level->scores),
         .width = (int32_t)level->width,
         .height = (int32_t)level->height,
         .anchor_count = is_v5 ? level->anchor_count : 1,

@@ -42,7 +42,7 @@ double sac__node_flop(const struct sac_graph *graph, int node)
         const struct sac_gtensor *a = sac__input(graph, node, 0);
         return batch * area * channels * (double)a->shape[a->ndim - 1];
     }
-    if (n->op == SAC__OP_ATTENTION) 
+    if (n->op == SAC__OP_ATTENTION)
         return batch * area * area / n->areas * n->heads * (n->key + n->value);
     return 0;
 }
