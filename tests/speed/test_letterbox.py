@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The letterbox beside OpenCV and NumPy on one thread, in one run. It is four times as fast and more
-on an idle machine (bench/peers/letterbox.py prints it); a machine that others load moves the ratio
-of two programs that memory bounds, so what is demanded here is half of that: the plain C loops,
-which a lost vector path would fall back to, reach at most one."""
+"""The letterbox is at least four times as fast as OpenCV and NumPy on one thread, side by side;
+where nothing is resized, and memory alone decides, at least three times. It writes into the same
+array each time, as an engine is fed. ctest runs it alone: other programs take the memory's time."""
 import os
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ import saccade
 sys.path.insert(0, str(saccade.ROOT / "bench" / "peers"))
 import letterbox  # noqa: E402
 
-LEAST = 2.0
+RESIZED, NOT_RESIZED = 4.0, 3.0
 
 
 def is_fast_build():
@@ -25,12 +24,14 @@ def is_fast_build():
 
 @pytest.mark.skipif(not is_fast_build() or "SACCADE_NO_SPEED" in os.environ,
                     reason="no release build, no AVX2, or SACCADE_NO_SPEED is set")
-def test_far_faster_than_numpy():
-    best = {}
+def test_four_times_as_fast():
+    best, least = {}, {}
     for _ in range(6):
         for result in letterbox.measure(rounds=3):
             case = "{}x{} to {}".format(*result["source"], result["size"])
-            best[case] = max(best.get(case, 0), result["ratio"]["numpy"])
-        if min(best.values()) >= LEAST:
+            ratio = result["ms"]["numpy"] / result["ms"]["reused"]
+            best[case] = max(best.get(case, 0), ratio)
+            least[case] = NOT_RESIZED if result["size"] == max(result["source"]) else RESIZED
+        if all(best[case] >= least[case] for case in best):
             break
-    assert min(best.values()) >= LEAST, best
+    assert all(best[case] >= least[case] for case in best), best
