@@ -9,12 +9,19 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static size_t count(const int64_t *shape, int ndim)
+{
+    int64_t product = 1;
+    for (int k = 0; k < ndim; k++)
+        product *= shape[k];
+    return (size_t)product;
+}
+
 static void run(const struct sac_plan *plan)
 {
-    const int64_t *in = plan->input_shape;
     if (plan->arena_bytes > 1 << 20 || plan->flop > 2e7) return;
-    float *picture = calloc((size_t)(in[0] * in[1] * in[2] * in[3]), sizeof *picture);
-    float *rows = malloc((size_t)(in[0] * plan->head.rows * plan->head.columns) * sizeof *rows + 1);
+    float *picture = calloc(count(plan->input_shape, 4), sizeof *picture);
+    float *rows = malloc(count(plan->output_shape, plan->output_ndim) * sizeof *rows + 1);
     void *arena = malloc(plan->arena_bytes + 1);
     if (picture && rows && arena) {
         memset(arena, 0, plan->arena_bytes);
