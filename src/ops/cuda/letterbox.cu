@@ -15,7 +15,7 @@ namespace {
 enum { THREADS = 128, LINES = 4 };
 
 /// Blocks that a multiprocessor is to hold, so that loads of many threads hide each other.
-template <int LAYOUT> constexpr int resident = LAYOUT == SAC__INPUT_NCHW ? 6 : 10;
+template <int LAYOUT> constexpr int resident = LAYOUT == SAC__INPUT_NCHW ? 6 : 8;
 
 /// Where a pixel comes from along x.
 struct Column {
@@ -26,21 +26,24 @@ struct Column {
 /// The 8 bytes from `from` on; the 12 from its aligned word on are read.
 SAC__DEVICE uint2 fetch8(const uint8_t *from)
 {
-    const uint32_t skip = (uint32_t)(uintptr_t)from & 3;
-    const uint32_t *words = (const uint32_t *)(from - skip);
-    const uint32_t a = words[0], b = words[1], c = words[2];
-    return make_uint2(__funnelshift_r(a, b, 8 * skip), __funnelshift_r(b, c, 8 * skip));
+    const uint32_t *words = (const uint32_t *)((uintptr_t)from & ~(uintptr_t)3);
+    const uint32_t a = words[0], b = words[1], c = words[2], shift = 8 * (uint32_t)(uintptr_t)from;
+    return make_uint2(__funnelshift_r(a, b, shift), __funnelshift_r(b, c, shift)); // of 32
 }
 
 /// The 4 bytes from `from` on; 8 are read.
 SAC__DEVICE uint32_t fetch4(const uint8_t *from)
 {
-    const uint32_t skip = (uint32_t)(uintptr_t)from & 3;
-    const uint32_t *words = (const uint32_t *)(from - skip);
-    return __funnelshift_r(words[0], words[1], 8 * skip);
+    const uint32_t *words = (const uint32_t *)((uintptr_t)from & ~(uintptr_t)3);
+    return __funnelshift_r(words[0], words[1], 8 * (uint32_t)(uintptr_t)from);
 }
 
 enum { READ8 = 12, READ4 = 8 }; ///< bytes behind `from` that they may touch, at most
+
+/// A row of the picture.
+struct Line {
+    const uint8_t *luma, *chroma; ///< all channels and nothing, or NV12's planes
+};
 
 /// Packed or gray pixels.
 struct Packed {
@@ -57,15 +60,19 @@ struct Packed {
         two = (uint32_t)(byte[0] | (byte[0] + step) << 4 | byte[1] << 8 | (byte[1] + step) << 12);
         one = (uint32_t)(byte[2] | (byte[2] + step) << 4);
     }
-    /// Whether all words of a row's columns up to `last` may be read.
-    __device__ __forceinline__ bool reaches(int32_t y, int32_t last) const
+    __device__ __forceinline__ Line line(int32_t y) const
     {
-        return data + y * stride + (ptrdiff_t)last * step + READ8 <= end;
+        return {data + y * stride, nullptr};
+    }
+    /// Whether all words of a row's columns up to `last` may be read.
+    __device__ __forceinline__ bool reaches(Line line, int32_t last) const
+    {
+        return line.luma + (ptrdiff_t)last * step + READ8 <= end;
     }
     /// sac__resize_across of the three channels.
-    __device__ __forceinline__ void across(int32_t *out, int32_t y, Column column) const
+    __device__ __forceinline__ void across(int32_t *out, Line line, Column column) const
     {
-        const uint2 bytes = fetch8(data + y * stride + (ptrdiff_t)column.first * step);
+        const uint2 bytes = fetch8(line.luma + (ptrdiff_t)column.first * step);
         const uint32_t pairs = __byte_perm(bytes.x, bytes.y, two);
         const uint32_t pair = __byte_perm(bytes.x, bytes.y, one);
         out[0] = (int32_t)(__dp2a_lo(column.weights, pairs, 0u) >> 4);
@@ -85,15 +92,19 @@ struct Nv12 {
           chroma_stride(picture.src.chroma_stride), swapped(picture.src.byte[0] != 0)
     {
     }
-    __device__ __forceinline__ bool reaches(int32_t y, int32_t last) const
+    __device__ __forceinline__ Line line(int32_t y) const
     {
-        return luma + y * luma_stride + last + READ4 <= luma_end &&
-               chroma + (y / 2) * chroma_stride + last / 2 * 2 + READ4 <= chroma_end;
+        return {luma + y * luma_stride, chroma + (y / 2) * chroma_stride};
     }
-    __device__ __forceinline__ void across(int32_t *out, int32_t y, Column column) const
+    __device__ __forceinline__ bool reaches(Line line, int32_t last) const
     {
-        const uint32_t both = fetch4(luma + y * luma_stride + column.first);
-        const uint32_t first = fetch4(chroma + (y / 2) * chroma_stride + column.first / 2 * 2);
+        return line.luma + last + READ4 <= luma_end &&
+               line.chroma + last / 2 * 2 + READ4 <= chroma_end;
+    }
+    __device__ __forceinline__ void across(int32_t *out, Line line, Column column) const
+    {
+        const uint32_t both = fetch4(line.luma + column.first);
+        const uint32_t first = fetch4(line.chroma + column.first / 2 * 2);
         const uint32_t second = column.first & 1 ? first >> 16 : first;
 #pragma unroll
         for (int c = 0; c < 3; c++) {
@@ -109,22 +120,29 @@ struct Nv12 {
     }
 };
 
+/// Where a row of the input comes from.
+struct alignas(16) Row {
+    Line lines[2];
+    sac__tap tap; ///< first -1 above and below the picture
+    bool inside;  ///< all words of all columns of both lines may be read
+};
+
 /// The bytes of a unit's pixels in a row of the picture.
 template <int PIXELS, class Source>
-SAC__DEVICE void resize_fast(int32_t (*bytes)[3], const Source &source, sac__tap row,
+SAC__DEVICE void resize_fast(int32_t (*bytes)[3], const Source &source, const Row &row,
                              const Column *columns)
 {
     int32_t upper[PIXELS][3], lower[PIXELS][3];
 #pragma unroll
     for (int k = 0; k < PIXELS; k++) {
-        source.across(upper[k], row.first, columns[k]);
-        source.across(lower[k], row.second, columns[k]);
+        source.across(upper[k], row.lines[0], columns[k]);
+        source.across(lower[k], row.lines[1], columns[k]);
     }
 #pragma unroll
     for (int k = 0; k < PIXELS; k++)
 #pragma unroll
         for (int c = 0; c < 3; c++)
-            if (columns[k].weights) bytes[k][c] = sac__resize_down(upper[k][c], lower[k][c], row);
+            bytes[k][c] = sac__resize_down(upper[k][c], lower[k][c], row.tap);
 }
 
 /// The same near the picture's end: a pixel, a byte a channel. Rare, so kept small.
@@ -163,37 +181,63 @@ SAC__DEVICE int32_t set_columns(Column *columns, const sac__picture &picture, in
     return last;
 }
 
-/// A unit of each of the block's lines. rows: first -1 above and below the picture.
+template <class Source>
+SAC__DEVICE bool reaches(const Source &source, const Row &row, int32_t last)
+{
+    return source.reaches(row.lines[0], last) && source.reaches(row.lines[1], last);
+}
+
+template <class Source> SAC__DEVICE void set_lines(Row &row, const Source &source, int32_t last)
+{
+    row.lines[0] = source.line(row.tap.first);
+    row.lines[1] = source.line(row.tap.second);
+    row.inside = reaches(source, row, last);
+}
+
+SAC__DEVICE Row set_row(const sac__picture &picture, int d)
+{
+    Row row = {{}, {-1, -1, 0, 0}, false};
+    if (d < 0 || d >= picture.fit.new_height) return row;
+    row.tap = sac__resize_row(d, picture.scale_y, picture.fit.height0);
+    if (picture.src.chroma) set_lines(row, Nv12(picture), picture.fit.width0 - 1);
+    else set_lines(row, Packed(picture), picture.fit.width0 - 1);
+    return row;
+}
+
+/// A unit of each of the block's lines.
 template <int LAYOUT, class T, class Source>
 SAC__DEVICE void write_lines(const sac__input &input, const sac__picture *pictures,
-                             const sac__tap *rows, int n, int first_line, int unit)
+                             const Row *rows, int n, int first_line, int unit)
 {
     using units = sac__units<LAYOUT>;
     const sac__picture picture = pictures[n]; // once, into registers
     Column columns[units::pixels];
     const int32_t last = set_columns<units::pixels>(columns, picture, units::x(unit));
     const Source source(picture);
+    const T pad = value_of<T>(input.pad, input.scaled);
 #pragma unroll 1
     for (int k = 0; k < LINES && (first_line + k) * units::rows < input.height; k++) {
-        const sac__tap row = rows[units::y(k, unit)];
-        int32_t bytes[units::pixels][3];
+        const Row &row = rows[units::y(k, unit)];
+        T values[units::pixels][3];
 #pragma unroll
-        for (int p = 0; p < 3 * units::pixels; p++) bytes[p / 3][p % 3] = input.pad;
-        if (row.first >= 0 && last >= 0) {
-            if (source.reaches(row.first, last) && source.reaches(row.second, last))
+        for (int p = 0; p < 3 * units::pixels; p++) values[p / 3][p % 3] = pad;
+        if (row.tap.first >= 0 && last >= 0) {
+            int32_t bytes[units::pixels][3] = {};
+            if (row.inside || reaches(source, row, last))
                 resize_fast<units::pixels>(bytes, source, row, columns);
             else
 #pragma unroll
                 for (int p = 0; p < units::pixels; p++) {
                     if (!columns[p].weights) continue;
-                    const uint32_t pixel = resize_slow(pictures[n], row, columns[p]);
+                    const uint32_t pixel = resize_slow(pictures[n], row.tap, columns[p]);
                     for (int c = 0; c < 3; c++) bytes[p][c] = (int32_t)(pixel >> 8 * c & 255);
                 }
-        }
-        T values[units::pixels][3];
 #pragma unroll
-        for (int p = 0; p < 3 * units::pixels; p++)
-            values[p / 3][p % 3] = value_of<T>(bytes[p / 3][p % 3], input.scaled);
+            for (int p = 0; p < 3 * units::pixels; p++) {
+                const int32_t byte = columns[p / 3].weights ? bytes[p / 3][p % 3] : input.pad;
+                values[p / 3][p % 3] = value_of<T>(byte, input.scaled);
+            }
+        }
         sac__store_unit<LAYOUT, T>(input, n, first_line + k, unit, values);
     }
 }
@@ -203,7 +247,7 @@ __global__ void __launch_bounds__(THREADS, resident<LAYOUT>)
     letterbox(const __grid_constant__ sac__input input, const sac__batch *batch)
 {
     using units = sac__units<LAYOUT>;
-    __shared__ sac__tap rows[LINES * units::rows];
+    __shared__ Row rows[LINES * units::rows];
     const int n = blockIdx.z, first_line = blockIdx.y * LINES;
     const int unit = blockIdx.x * THREADS + threadIdx.x;
     sac__grid_wait();
@@ -211,13 +255,9 @@ __global__ void __launch_bounds__(THREADS, resident<LAYOUT>)
     const sac__picture *pictures = (const sac__picture *)(batch + 1);
     const sac__picture &picture = pictures[n];
     if (n >= batch->count || !picture.src.data) return;
-    if (threadIdx.x < LINES * units::rows) {
-        const int d = first_line * units::rows + (int)threadIdx.x - picture.fit.top;
-        sac__tap row = {-1, -1, 0, 0};
-        if (d >= 0 && d < picture.fit.new_height)
-            row = sac__resize_row(d, picture.scale_y, picture.fit.height0);
-        rows[threadIdx.x] = row;
-    }
+    if (threadIdx.x < LINES * units::rows)
+        rows[threadIdx.x] =
+            set_row(picture, first_line * units::rows + (int)threadIdx.x - picture.fit.top);
     __syncthreads();
     if (units::x(unit) >= input.width) return;
     if (picture.src.chroma)

@@ -136,7 +136,12 @@ SAC_HD uint8_t sac__resized_byte(const struct sac__pixels *src, int channel, str
 /// The network's input value of a byte.
 SAC_HD float sac__input_value(uint8_t byte, int scaled)
 {
-    return scaled ? (float)byte * (1 / 255.f) : (float)byte;
+    const float scale = scaled ? 1 / 255.f : 1.f;
+#if defined(__CUDA_ARCH__) // exact as well: additions are faster there than conversions
+    return (sac__bits_float(0x4b000000u | byte) - 8388608.f) * scale;
+#else
+    return (float)byte * scale;
+#endif
 }
 
 // ---- back to source pixels ----------------------------------------------------------------------
