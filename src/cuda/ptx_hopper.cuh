@@ -44,11 +44,12 @@ SAC__DEVICE void sac__mbarrier_expect_tx(uint32_t barrier, uint32_t bytes)
                   : "memory");
 }
 
-/// Arrives at a barrier of another block of the cluster; `barrier` is from sac__mapa.
+/// Arrives at a barrier of another block of the cluster; `barrier` is from sac__mapa. Tells of bulk
+/// copies and products that this thread waited for, not of ordinary writes: for those it would wait
+/// until all that the thread wrote has left for memory.
 SAC__DEVICE void sac__mbarrier_arrive_cluster(uint32_t barrier)
 {
-    SAC__ASM_SM90("mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%0];" ::"r"(barrier)
-                  : "memory");
+    SAC__ASM_SM90("mbarrier.arrive.shared::cluster.b64 _, [%0];" ::"r"(barrier) : "memory");
 }
 
 /// This thread's cp.async so far, when done, arrive at the barrier (counted among its arrivals).
@@ -63,19 +64,6 @@ SAC__DEVICE bool sac__mbarrier_try_wait(uint32_t barrier, uint32_t parity)
     uint32_t done = 0;
     SAC__ASM_SM90("{.reg .pred p;\n"
                   "mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;\n"
-                  "selp.u32 %0, 1, 0, p;}"
-                  : "=r"(done)
-                  : "r"(barrier), "r"(parity)
-                  : "memory");
-    return done != 0;
-}
-
-/// The same where other blocks of the cluster arrive: their writes are seen.
-SAC__DEVICE bool sac__mbarrier_try_wait_cluster(uint32_t barrier, uint32_t parity)
-{
-    uint32_t done = 0;
-    SAC__ASM_SM90("{.reg .pred p;\n"
-                  "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 p, [%1], %2;\n"
                   "selp.u32 %0, 1, 0, p;}"
                   : "=r"(done)
                   : "r"(barrier), "r"(parity)
@@ -219,6 +207,21 @@ SAC__DEVICE void sac__cluster_sync()
 {
     sac__cluster_arrive();
     sac__cluster_wait();
+}
+
+/// Everybody has come here. Their writes need not be seen yet.
+SAC__DEVICE void sac__cluster_sync_relaxed()
+{
+    SAC__ASM_SM90("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
+    sac__cluster_wait();
+}
+
+/// Everybody's ordinary writes to shared memory of its own block are seen; unlike sac__cluster_sync
+/// it does not wait for those to global memory.
+SAC__DEVICE void sac__cluster_sync_shared()
+{
+    SAC__ASM_SM90("fence.release.sync_restrict::shared::cta.cluster;" ::: "memory");
+    sac__cluster_sync_relaxed();
 }
 
 /// The same place in the shared memory of the block of this rank. No block may end while others

@@ -122,8 +122,7 @@ __global__ void cluster_kernel(int *out, const int *in)
     if (threadIdx.x < size) sac__mbarrier_arrive_cluster(sac__mapa(told, threadIdx.x));
     if (rank == 0 && threadIdx.x == 0)
         sac__bulk_load_multicast(data + 64 * 4, in, 128, loaded, (uint16_t)((1u << size) - 1));
-    while (!sac__mbarrier_try_wait_cluster(told, 0)) {
-    }
+    sac__mbarrier_wait(told, 0);
     sac__mbarrier_wait(loaded, 0);
     sac__cluster_sync();
     int *to = out + (blockIdx.x * 32 + threadIdx.x) * 4;

@@ -411,11 +411,11 @@ template <class T>
 __device__ void finish_cluster(const sac_conv_problem &p, const place &at, int split,
                                const addends &add, uint32_t shared)
 {
-    sac__cluster_sync();
+    sac__cluster_sync_shared();
     finish_rows<T>(p, at, at.rank, split, add, [&](float *sum, int row, int column) {
         cluster_sum<T>(sum, shared, split, row, column);
     });
-    sac__cluster_sync(); // nobody ends while others read
+    sac__cluster_sync_relaxed(); // nobody ends while others read
 }
 
 template <class T>

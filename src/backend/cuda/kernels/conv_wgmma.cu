@@ -17,8 +17,6 @@
 // of their weights, for both.
 //
 // Weights of the first stages are fetched before the kernel ahead is complete (sac__grid_wait).
-#include <climits>
-
 #include "cuda/launch.cuh"
 #include "cuda/ptx.cuh"
 
@@ -78,8 +76,8 @@ template <class T> __device__ task task_of(const parameters &a, const unsigned c
     t.split = T::PAIR == 2 ? 1 : together;
     t.tile = (block - p.first) / together;
     t.rank = block - p.first - t.tile * together;
-    t.apart = a.problems.count > 1 ? INT_MAX / 2 : static_cast<int>(gridDim.x) / together;
     t.tiles = (p.pixels + T::PAIR * T::ROWS - 1) / (T::PAIR * T::ROWS) * p.columns;
+    t.apart = a.problems.count > 1 ? t.tiles : static_cast<int>(gridDim.x) / together;
     t.first = T::PAIR == 2 ? 0 : p.steps * t.rank / together;
     t.last = T::PAIR == 2 ? p.steps : p.steps * (t.rank + 1) / together;
     t.memory = sac__shared_address(memory);
@@ -211,16 +209,6 @@ template <class T> __device__ void load_pixels(const task &t, source &from, cons
     }
 }
 
-/// A stage is empty when the warps of all blocks that its weights go to have read it.
-template <class T> __device__ void wait_empty(const task &t, const ring<T> &at)
-{
-    if (T::PAIR == 1)
-        sac__mbarrier_wait(at.empty(t), at.round ^ 1);
-    else
-        while (!sac__mbarrier_try_wait_cluster(at.empty(t), at.round ^ 1)) {
-        }
-}
-
 template <class T> __device__ void produce(const task &t)
 {
     const int tiles = (t.tiles - t.tile + t.apart - 1) / t.apart;
@@ -239,7 +227,8 @@ template <class T> __device__ void produce(const task &t)
             if (left > 0) {
                 left--;
             } else {
-                wait_empty<T>(t, to);
+                // Empty: read by the warps of all blocks that its weights go to.
+                sac__mbarrier_wait(to.empty(t), to.round ^ 1);
                 load_weights<T>(t, weights, to);
                 weights.next(t);
             }
@@ -513,7 +502,7 @@ __global__ void __launch_bounds__(T::THREADS, T::BLOCKS)
         }
         sac__fence_mbarrier_init();
     }
-    if (T::PAIR == 2) sac__cluster_sync(); // the other block's barriers
+    if (T::PAIR == 2) sac__cluster_sync_relaxed(); // the other block's barriers
     __syncthreads();
     sac__grid_release();
     if (!producer)
@@ -522,10 +511,10 @@ __global__ void __launch_bounds__(T::THREADS, T::BLOCKS)
         produce<T>(t);
     __syncwarp();
     if (T::PAIR == 1 && t.split == 1) return;
-    sac__cluster_sync(); // a pair: nothing more comes for the other; a split: all sums are there
-    if (T::PAIR == 2) return;
+    if (T::PAIR == 2) return sac__cluster_sync(); // nothing more comes for the other block
+    sac__cluster_sync_shared();                   // all sums are there
     if (!producer) finish_shared<T>(t);
-    sac__cluster_sync(); // shared memory ends with its block
+    sac__cluster_sync_relaxed(); // shared memory ends with its block
 #endif
 }
 

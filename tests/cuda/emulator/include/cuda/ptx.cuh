@@ -176,10 +176,6 @@ SAC__DEVICE bool sac__mbarrier_try_wait(uint32_t barrier, uint32_t parity)
 {
     return emulator::mbarrier_try_wait(barrier, parity);
 }
-SAC__DEVICE bool sac__mbarrier_try_wait_cluster(uint32_t barrier, uint32_t parity)
-{
-    return emulator::mbarrier_try_wait(barrier, parity);
-}
 SAC__DEVICE void sac__mbarrier_wait(uint32_t barrier, uint32_t parity)
 {
     while (!emulator::mbarrier_try_wait(barrier, parity)) {
@@ -266,6 +262,14 @@ SAC__DEVICE void sac__cluster_sync()
 {
     emulator::cluster_arrive();
     emulator::cluster_wait();
+}
+SAC__DEVICE void sac__cluster_sync_relaxed()
+{
+    sac__cluster_sync();
+}
+SAC__DEVICE void sac__cluster_sync_shared()
+{
+    sac__cluster_sync();
 }
 SAC__DEVICE uint32_t sac__mapa(uint32_t shared, uint32_t rank)
 {
