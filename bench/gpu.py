@@ -15,6 +15,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "bench" / "results"
@@ -45,8 +46,17 @@ def call(*command, **options):
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True,
                           check=False, **options)
     if done.returncode:
-        raise RuntimeError(f"{command[0]} {done.returncode}: {done.stderr[-2000:]}")
+        said = (done.stderr.strip() or done.stdout.strip())[-2000:]
+        raise RuntimeError(f"{pathlib.Path(command[0]).name} {done.returncode}: {said}")
     return done.stdout
+
+
+def seconds_for(args):
+    """Seconds that the next program may take: its own limit, and what is left of all."""
+    left = args.budget - (time.monotonic() - args.begun) if args.budget else args.limit
+    if left < 5:
+        raise RuntimeError("no time left")
+    return min(args.limit, left)
 
 
 def attempt(what, step, *args):
@@ -54,8 +64,9 @@ def attempt(what, step, *args):
     try:
         return step(*args)
     except (RuntimeError, OSError, ValueError, KeyError, subprocess.TimeoutExpired) as error:
-        print(f"{what}: {error}", file=sys.stderr)
-        return {"error": str(error)[:2000]}
+        why = f"{type(error).__name__}: {error}"[:2000]
+        print(f"bench-gpu: {what}: {why}", file=sys.stderr, flush=True)
+        return {"error": why}
 
 
 # --- models and frames
@@ -105,7 +116,8 @@ def environment(args):
 
 
 def saccade(args, *words):
-    return call(args.build / "bin" / "saccade", *words, env=environment(args), timeout=args.limit)
+    return call(args.build / "bin" / "saccade", *words, env=environment(args),
+                timeout=seconds_for(args))
 
 
 def boxes_of(args, model, frames, feed):
@@ -116,47 +128,71 @@ def boxes_of(args, model, frames, feed):
 
 
 def bench_ours(args, name, models, frames):
-    model = models / f"{name}.onnx"
-    found = json.loads(saccade(args, "bench", model, frames, "--json", "--device", args.device,
-                               "--time", args.time, "--warmup", args.warmup, "--precision",
-                               args.precision, *(["--count", args.count] if args.count else [])))
-    found["boxes"] = {feed: boxes_of(args, model, frames, feed) for feed in ("staged", "resident")}
+    """What is known of it so far, again and again; with "error" where a step failed."""
+    model, found = models / f"{name}.onnx", {}
+
+    def step(key, *words):
+        result = attempt(f"saccade {name}, {key}", *words)
+        if isinstance(result, dict) and "error" in result:
+            found.setdefault("error", result["error"])
+        return result
+
+    timed = step("bench", bench_timed, args, model, frames)
+    found |= timed
+    yield found
+    found["boxes"] = {}
+    for feed in ("staged", "resident"):
+        boxes = step(feed, boxes_of, args, model, frames, feed)
+        if isinstance(boxes, list):
+            found["boxes"][feed] = boxes
+    yield found
     if not args.no_plan:
-        found["layers"] = json.loads(saccade(args, "inspect", model, "--json", "--device",
-                                             args.device, "--precision", args.precision))["layers"]
-    return found
+        found["layers"] = step("plan", plan_of, args, model)
+        if not isinstance(found["layers"], list):
+            found["layers"] = []
+        yield found
+
+
+def bench_timed(args, model, frames):
+    return json.loads(saccade(args, "bench", model, frames, "--json", "--device", args.device,
+                              "--time", args.time, "--warmup", args.warmup, "--precision",
+                              args.precision, *(["--count", args.count] if args.count else [])))
+
+
+def plan_of(args, model):
+    return json.loads(saccade(args, "inspect", model, "--json", "--device", args.device,
+                              "--precision", args.precision))["layers"]
 
 
 def bench_kernels(args, models):
-    results = {}
+    """Name and output of one program after the other."""
     for program, words in KERNELS:
         name = " ".join([program, "--bench", *words])
         if not args.kernels.search(name) or any(w in CASES and w not in args.cases for w in words):
             continue
         words = [models / f"{word}.onnx" if word in CASES else word for word in words]
-        results[name] = attempt(name, lambda p=program, w=words: call(
-            args.build / "bin" / "gpu" / p, "--bench", *w, timeout=args.limit,
+        yield name, attempt(name, lambda p=program, w=words: call(
+            args.build / "bin" / "gpu" / p, "--bench", *w, timeout=seconds_for(args),
             env=environment(args)))
-    return results
 
 
 # --- peers
 
-def bench_peers(args, models, frames):
+def bench_peers(args, name, models, frames):
+    """One case in a process of its own: what ends it leaves the others alone."""
     cases, out = args.work / "cases.json", args.work / "peers.json"
-    cases.write_text(json.dumps([{"name": name, "model": str(models / f"{name}.onnx")}
-                                 for name in args.cases]))
+    cases.write_text(json.dumps([{"name": name, "model": str(models / f"{name}.onnx")}]))
     out.unlink(missing_ok=True)
     device = ["--device", "cpu", "--engines", "eager", "--feed-engine", "eager"]
     try:
         call(sys.executable, ROOT / "bench/peers/gpu_peers.py", "--cases", cases, "--frames",
              frames, "--out", out, "--time", args.time, "--compile-mode", args.compile_mode,
              *(["--engines", *args.engines] if args.engines else []),
-             *(device if args.peers_on_cpu else []), timeout=args.limit)
+             *(device if args.peers_on_cpu else []), timeout=seconds_for(args))
     except (RuntimeError, subprocess.TimeoutExpired) as error:
         if not out.exists():
             raise
-        print(f"peers: {error}", file=sys.stderr)  # what is done is there
+        print(f"bench-gpu: peers {name}: {error}", file=sys.stderr)  # what is done is there
     return json.loads(out.read_text())
 
 
@@ -193,6 +229,10 @@ def row_of(found, feed):
     return next((row for row in found.get("gpu", []) if row["feed"] == feed), None)
 
 
+def without_errors(found):
+    return [(name, value) for name, value in (found or {}).items() if "error" not in value]
+
+
 def p50(stages, name):
     return stages.get(name, {}).get("p50", 0.0)
 
@@ -212,12 +252,12 @@ def figures_of(name, ours, peers):
         figures["ours"]["no copy"] = in_place["end_to_end_ms"]["p50"]
     if staged:
         figures["ours"]["staged"] = staged["end_to_end_ms"]["p50"]
-    for engine, found in peers.get("engines", {}).items():
+    for engine, found in without_errors(peers.get("engines")):
         figures["peers"][engine] = (found.get("events") or found["clock"])["p50"]
         figures["peers"][engine + " by the clock"] = found["clock"]["p50"]
-    if peers.get("onnxruntime"):
+    if "clock" in (peers.get("onnxruntime") or {}):
         figures["peers"]["onnxruntime by the clock"] = peers["onnxruntime"]["clock"]["p50"]
-    for way, found in peers.get("ways", {}).items():
+    for way, found in without_errors(peers.get("ways")):
         figures["peers"][way + " way"] = found["ms"]["p50"]
         for feed, boxes in ours.get("boxes", {}).items():
             figures["agree"][f"{feed}, {way} way"] = agreement(boxes, found["boxes"])
@@ -313,7 +353,7 @@ def chart_of(report):
         peers = report.get("peers", {}).get("cases", {}).get(name, {})
         title = f"{CASES[name][0]} {CASES[name][1]}"
         for way, label in (("numpy", "NumPy way"), ("cupy", "CuPy way")):
-            found = peers.get("ways", {}).get(way)
+            found = dict(without_errors(peers.get("ways"))).get(way)
             if found:
                 bars.append({"name": f"{title}: {label}",
                              "parts": [found["stages_ms"].get(stage, 0) for stage in STAGES],
@@ -362,13 +402,23 @@ def write_markdown(path, report, all_figures):
     for name, text in report.get("kernels", {}).items():
         text = text if isinstance(text, str) else text["error"]
         words += [f"## {name}", "", "```", text.rstrip(), "```", ""]
-    errors = [(part, name, found["error"]) for part, cases in
-              (("saccade", report.get("ours", {})), ("peers", peers.get("cases", {})))
-              for name, found in cases.items() if "error" in found]
+    errors = [f"{part}, {name}: {' '.join(why.split())[:600]}" for part, name, why in errors_of(report)]
     if errors:
-        words += ["## What failed", ""] + [f"- {part}, {name}: {why.splitlines()[0]}"
-                                           for part, name, why in errors if why] + [""]
+        words += ["## What failed", ""] + [f"- {error}" for error in errors] + [""]
     path.write_text("\n".join(words))
+
+
+def errors_of(report):
+    """Part, case, and why."""
+    for name, found in report.get("ours", {}).items():
+        if "error" in found:
+            yield "saccade", name, found["error"]
+    for case, found in report.get("peers", {}).get("cases", {}).items():
+        steps = {**found.get("engines", {}), **found.get("ways", {}), "": found,
+                 "onnxruntime": found.get("onnxruntime") or {}}
+        for step, result in steps.items():
+            if "error" in result:
+                yield "peers", f"{case} {step}".strip(), result["error"]
 
 
 def short_table(rows):
@@ -379,48 +429,69 @@ def short_table(rows):
     print()
 
 
+def all_figures_of(report):
+    peers, ours = report.get("peers", {}).get("cases", {}), report.get("ours", {})
+    return [figures_of(name, ours.get(name, {}), peers.get(name, {}))
+            for name in CASES if name in ours or name in peers]
+
+
 def write_report(args, report):
-    peers = report.get("peers", {}).get("cases", {})
-    ours = report.get("ours", {})
-    all_figures = [figures_of(name, ours.get(name, {}), peers.get(name, {}))
-                   for name in CASES if name in ours or name in peers]
-    report["figures"] = all_figures
+    """All files of the report but its picture; returns their common stem."""
+    report["figures"] = all_figures_of(report)
     stem = args.name or "-".join([report["machine"]["date"], re.sub(
         "[^a-z0-9]+", "-", report["machine"]["gpu"].lower().replace("nvidia", "")).strip("-")])
     args.results.mkdir(parents=True, exist_ok=True)
     (args.results / f"{stem}.json").write_text(json.dumps(report, indent=1) + "\n")
-    write_markdown(args.results / f"{stem}.md", report, all_figures)
-    chart = args.results / f"{stem}.chart.json"
-    chart.write_text(json.dumps(chart_of(report), indent=1, ensure_ascii=False) + "\n")
+    write_markdown(args.results / f"{stem}.md", report, report["figures"])
+    (args.results / f"{stem}.chart.json").write_text(
+        json.dumps(chart_of(report), indent=1, ensure_ascii=False) + "\n")
+    return args.results / stem
+
+
+def show_report(args, report):
+    stem = write_report(args, report)
     drawer = args.build / "bin" / "draw_chart"
     if chart_of(report)["bars"] and drawer.exists():
-        attempt("chart", lambda: call(drawer, chart, args.results / f"{stem}.svg",
+        attempt("chart", lambda: call(drawer, f"{stem}.chart.json", f"{stem}.svg",
                                       env=environment(args)))
-    for rows in (network_rows(all_figures), frame_rows(all_figures), agree_rows(all_figures)):
+    for name, text in report.get("kernels", {}).items():
+        print(f"{name}\n{text if isinstance(text, str) else text['error']}")
+    figures = report["figures"]
+    for rows in (network_rows(figures), frame_rows(figures), agree_rows(figures)):
         short_table(rows)
-    print(f"{args.results / stem}.md")
-    return all_figures
+    for part, name, why in errors_of(report):
+        print(f"FAILED {part}, {name}: {why[:600]}")
+    print(f"{stem}.md")
 
 
 def measure(args):
-    """Adds to what the work folder already has, so that parts may be measured one after another."""
+    """Adds to what the work folder already has, so that parts may be measured one after another.
+    Both the work folder and the report are written after each step."""
     kept = args.work / "report.json"
     report = json.loads(kept.read_text()) if kept.exists() else {}
     report["machine"] = machine(args) if set(args.parts) != {"report"} else report["machine"]
+
+    def save(what):
+        kept.write_text(json.dumps(report) + "\n")
+        write_report(args, report)
+        print(f"bench-gpu: {what}, {time.monotonic() - args.begun:.0f} s", file=sys.stderr, flush=True)
+
     if {"ours", "peers", "kernels"} & set(args.parts):
         models, frames = make_models(args), make_frames(args)
-    if "ours" in args.parts:
-        ours = report.setdefault("ours", {})
-        for name in args.cases:
-            ours[name] = attempt(f"saccade {name}", bench_ours, args, name, models, frames)
-            print(f"saccade: {name} done", file=sys.stderr)
-    if "kernels" in args.parts:
-        report["kernels"] = report.get("kernels", {}) | bench_kernels(args, models)
-    if "peers" in args.parts:
-        found = attempt("peers", bench_peers, args, models, frames)
-        found["cases"] = report.get("peers", {}).get("cases", {}) | found.get("cases", {})
-        report["peers"] = found
-    kept.write_text(json.dumps(report) + "\n")
+    for name in args.cases if "ours" in args.parts else []:
+        for found in bench_ours(args, name, models, frames):
+            report.setdefault("ours", {})[name] = found
+            save(f"saccade {name}")
+    for name, text in bench_kernels(args, models) if "kernels" in args.parts else []:
+        report.setdefault("kernels", {})[name] = text
+        save(name)
+    for name in args.cases if "peers" in args.parts else []:
+        found = attempt(f"peers {name}", bench_peers, args, name, models, frames)
+        peers = report.setdefault("peers", {})
+        cases = {**peers.get("cases", {}), **found.pop("cases", {name: found})}
+        peers |= {} if "error" in found else found
+        peers["cases"] = cases
+        save(f"peers {name}")
     return report
 
 
@@ -442,7 +513,9 @@ def arguments():
     parser.add_argument("--time", type=float, default=0.4, help="seconds for each figure")
     parser.add_argument("--count", type=int, help="runs for each figure of ours, instead of a time")
     parser.add_argument("--warmup", type=int, default=20)
-    parser.add_argument("--limit", type=float, default=480, help="seconds for each program")
+    parser.add_argument("--limit", type=float, default=240, help="seconds for each program")
+    parser.add_argument("--budget", type=float, default=float(os.environ.get("BENCH_GPU_BUDGET", 0)),
+                        help="seconds for everything; what is left over then is not measured")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--precision", default="fp16")
     parser.add_argument("--plugins", type=pathlib.Path, help="folder of the plugins")
@@ -464,7 +537,9 @@ def arguments():
 
 def main():
     args = arguments()
-    write_report(args, measure(args))
+    args.begun = time.monotonic()
+    args.work.mkdir(parents=True, exist_ok=True)
+    show_report(args, measure(args))
 
 
 if __name__ == "__main__":

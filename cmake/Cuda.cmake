@@ -5,11 +5,13 @@
 #
 #   saccade_cuda_library(NAME SOURCES… [EXACT] [LINK LIBRARIES…])   a static library
 #   saccade_cuda_plugin(NAME OUTPUT FILE SOURCES… LINK … [STAY])     a plugin; STAY: not installed
-#   saccade_cuda_check(NAME SOURCES… LINK … [EMULATED] [ARGUMENTS …] [GPU …] [SMALL …])
+#   saccade_cuda_check(NAME SOURCES… LINK … [EMULATED] [ARGUMENTS …] [GPU …] [SMALL …]
+#                      [LIMIT seconds] [ALONE])
 #       a check: emulated it is a test with ARGUMENTS; by nvcc it is a program that
-#       tools/check-gpu.sh runs on a machine with a GPU, once for each string of GPU ("-": no
-#       arguments; without GPU: with ARGUMENTS), and with SMALL (or ARGUMENTS) under
-#       compute-sanitizer, as tests built with sanitizers are too; the library itself is linked. EMULATED: not by nvcc.
+#       tools/check-gpu.sh runs on a machine with a GPU, once for each string of GPU (without GPU:
+#       with ARGUMENTS) and for LIMIT (120) seconds at most, and with SMALL (or ARGUMENTS) under
+#       compute-sanitizer, as tests built with sanitizers are too; the library itself is linked.
+#       EMULATED: not by nvcc. ALONE: with nothing beside it, since it watches the device's memory.
 # LINK names of such libraries mean the twin in the twin. EXACT: floating-point as written, for
 # files that use ops/math.
 set(SACCADE_CUDA AUTO CACHE STRING "CUDA backend: ON, OFF, or AUTO: where nvcc is found")
@@ -166,7 +168,7 @@ function(saccade_cuda_plugin name)
 endfunction()
 
 function(saccade_cuda_check name)
-    cmake_parse_arguments(T "EMULATED" "" "SOURCES;LINK;ARGUMENTS;GPU;SMALL" ${ARGN})
+    cmake_parse_arguments(T "EMULATED;ALONE" "LIMIT" "SOURCES;LINK;ARGUMENTS;GPU;SMALL" ${ARGN})
     list(JOIN T_ARGUMENTS " " arguments)
     list(JOIN T_SMALL " " small)
     # As an archive: a check needs no more shared libraries than the code that it calls.
@@ -178,6 +180,9 @@ function(saccade_cuda_check name)
     if(NOT small)
         set(small "${arguments}")
     endif()
+    if(NOT T_LIMIT)
+        set(T_LIMIT 120)
+    endif()
     if(cuda_built AND NOT T_EMULATED)
         add_executable(${name}_gpu ${T_SOURCES})
         cuda_compile(${name}_gpu ON)
@@ -187,13 +192,16 @@ function(saccade_cuda_check name)
         target_link_options(${name}_gpu PRIVATE LINKER:--as-needed -static-libstdc++ -static-libgcc)
         set_target_properties(${name}_gpu PROPERTIES OUTPUT_NAME ${name}
             RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin/gpu)
-        set(lines "sanitize ${name} ${small}\n")
+        set(lines "sanitize ${T_LIMIT} ${name} ${small}\n")
+        set(kind run)
+        if(T_ALONE)
+            set(kind alone)
+        endif()
         foreach(run IN LISTS T_GPU)
-            string(REGEX REPLACE "^-$" "" run "${run}")
-            string(APPEND lines "run ${name} ${run}\n")
+            string(APPEND lines "${kind} ${T_LIMIT} ${name} ${run}\n")
         endforeach()
         if("${T_GPU}" STREQUAL "")
-            string(APPEND lines "run ${name}\n")
+            string(APPEND lines "${kind} ${T_LIMIT} ${name}\n")
         endif()
         string(REPLACE "${CMAKE_BINARY_DIR}/" "@BUILD@/" lines "${lines}") # the tree may move
         set_property(GLOBAL APPEND_STRING PROPERTY saccade_cuda_runs "${lines}")

@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# All checks of CUDA code on this machine's GPU: each as it is, then smaller under each tool of
-# compute-sanitizer. Writes a report.
+# All checks of CUDA code on this machine's GPU, several side by side: each as it is, then smaller
+# under each tool of compute-sanitizer. The report is written anew after each of them.
 #   tools/check-gpu.sh [BUILD]     BUILD: build/release, or what tools/pack.sh made of it elsewhere
-# Environment: CHECK_GPU_ONLY  only checks whose name matches this expression
-#              CHECK_GPU_TOOLS memcheck racecheck initcheck synccheck, or some of them, or nothing
-#              CHECK_GPU_LIMIT seconds for a run (300)
+# Environment: CHECK_GPU_ONLY   only lines of BUILD/bin/gpu/checks.txt that match this expression
+#              CHECK_GPU_TOOLS  memcheck racecheck initcheck synccheck, or some of them, or nothing
+#              CHECK_GPU_RUNS   "no": under the tools alone
+#              CHECK_GPU_JOBS   how many at a time (half of the processors, at most 8)
+#              CHECK_GPU_LIMIT  most seconds for a run (300); CHECK_GPU_TOOL_LIMIT: under a tool (150)
+#              CHECK_GPU_BUDGET seconds for everything (no limit): what then runs is stopped, the
+#                               rest is left out, and the report says so
 #              CHECK_GPU_REPORT the report (bench/results/check-gpu.md)
 # Exit: 0 all passed, 1 something failed, 5 no GPU.
 set -euo pipefail
@@ -14,7 +18,11 @@ build=${1:-build/release}
 only=${CHECK_GPU_ONLY:-.}
 tools=${CHECK_GPU_TOOLS-memcheck racecheck initcheck synccheck}
 limit=${CHECK_GPU_LIMIT:-300}
+tool_limit=${CHECK_GPU_TOOL_LIMIT:-150}
+budget=${CHECK_GPU_BUDGET:-0}
 report=${CHECK_GPU_REPORT:-bench/results/check-gpu.md}
+jobs=${CHECK_GPU_JOBS:-$(($(nproc) / 2))}
+[ -n "${CHECK_GPU_JOBS:-}" ] || jobs=$((jobs < 1 ? 1 : jobs > 8 ? 8 : jobs))
 
 no_gpu() { echo "check-gpu: $*" >&2; exit 5; }
 command -v nvidia-smi >/dev/null || no_gpu 'no NVIDIA driver here (nvidia-smi is missing)'
@@ -27,6 +35,16 @@ if [ ! -e "$list" ]; then
     make build
     [ -e "$list" ] || { echo 'check-gpu: the build has no CUDA: nvcc is missing' >&2; exit 1; }
 fi
+# Models that a packed build leaves out; a build tree makes all of them for its tests.
+if [ -e "$build/commit" ]; then
+    for arch in v5n v8n 11n; do
+        model=$build/test-models/graph-$arch.onnx
+        [ -e "$model" ] || "${PYTHON:-python3}" tests/models/generate.py "$arch" --size 128 --classes 3 \
+            --dynamic batch height width -o "$model"
+    done
+else
+    ctest --test-dir "$build" -Q -R '^(tiny_models|graph_model_)'
+fi
 [ ! -d "$build/lib/needed" ] || export LD_LIBRARY_PATH=$build/lib/needed:${LD_LIBRARY_PATH:-}
 sanitizer=$(command -v compute-sanitizer || echo /usr/local/cuda/bin/compute-sanitizer)
 if [ -n "$tools" ] && [ ! -x "$sanitizer" ]; then
@@ -37,59 +55,99 @@ commit=$(cat "$build/commit" 2>/dev/null || git rev-parse --short HEAD 2>/dev/nu
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-status=0
-
-# one NAME LOG COMMAND…: runs it within the limit; a line of the table goes to NAME.row
-one() {
-    local name=$1 log=$2 start=$SECONDS verdict=passed code=0
-    shift 2
-    timeout "$limit" "$@" >"$log" 2>&1 || code=$?
-    [ $code -eq 0 ] || verdict="**failed** ($code)"
-    [ $code -ne 124 ] || verdict="**not done in $limit s**"
-    local said
-    said=$(sed 's/^=* *//; /^$/d' "$log" | tail -n 1 | tr '|' '/' | cut -c1-120)
-    echo "| $name | $verdict | $((SECONDS - start)) s | $said |" >"$log.row"
-    echo "check-gpu: $name: $verdict ($((SECONDS - start)) s)" >&2
-    [ $code -eq 0 ] || { touch "$work/failed"; tail -n 20 "$log" >&2; }
-}
-
-# Tools of one check side by side: they share the GPU, and most of their time is the processor's.
-sanitize() {
-    local program=$1 tool
-    shift
-    for tool in $tools; do
-        local options=(--tool "$tool" --error-exitcode 99 --print-limit 20)
-        [ "$tool" != memcheck ] || options+=(--leak-check full)
-        count=$((count + 1))
-        one "$program, $tool" "$work/$count.log" "$sanitizer" "${options[@]}" \
-            "$build/bin/gpu/$program" "$@" &
-    done
-    wait
-}
-
-count=100
-while read -r kind program arguments; do
-    [[ $program =~ $only ]] || continue
-    read -ra words <<<"${arguments//@BUILD@/$build}"
-    if [ "$kind" = run ]; then
-        count=$((count + 1))
-        one "$program${arguments:+ ${arguments//@BUILD@\//}}" "$work/$count.log" \
-            "$build/bin/gpu/$program" "${words[@]}"
-    else
-        sanitize "$program" "${words[@]}"
-    fi
-done < <(sort -s -k1,1 "$list")
-[ ! -e "$work/failed" ] || status=1
-
+touch "$work/lock"
 mkdir -p "$(dirname "$report")"
-{
+
+# The table, then the last lines of what failed.
+write_report() {
     echo '# Checks on a GPU'
     echo
-    echo "$gpu; $(date -u +%Y-%m-%d); commit $commit; \`make check-gpu\` in $SECONDS s."
+    echo "$gpu; $(date -u +%Y-%m-%d); commit $commit; \`make check-gpu\`, $SECONDS s."
     echo
     echo '| check | result | time | last line |'
     echo '|---|---|---|---|'
     cat "$work"/*.row
-} >"$report"
-echo "check-gpu: report in $report" >&2
-exit $status
+    cat "$work"/*.tail 2>/dev/null || true
+}
+
+# done_with LOG NAME VERDICT SECONDS
+done_with() {
+    local said
+    said=$(sed 's/^=* *//; /^$/d' "$1" | tail -n 1 | tr '|`' "/'" | cut -c1-120)
+    exec 9>"$work/lock"
+    flock 9
+    echo "| $2 | $3 | $4 s | $said |" >"$1.row"
+    echo "check-gpu: $2: $3 ($4 s) $said"
+    [ "$3" = passed ] || touch "$work/failed"
+    if [ "$3" != passed ] && [ -s "$1" ]; then
+        { echo; echo "## $2"; echo; echo '```'; tail -n 25 "$1" | cut -c1-300; echo '```'; } >"$1.tail"
+        cat "$1.tail"
+    fi
+    write_report >"$work/report"
+    cp "$work/report" "$report"
+    exec 9>&-
+}
+
+# one LOG NAME LIMIT COMMAND…: within the limit and what is left of the budget
+one() {
+    local log=$1 name=$2 most=$3 start=$SECONDS verdict=passed code=0
+    shift 3
+    : >"$log"
+    [ "$budget" -eq 0 ] || [ $((budget - SECONDS)) -ge "$most" ] || most=$((budget - SECONDS))
+    if [ "$most" -lt 3 ]; then
+        done_with "$log" "$name" '**not run**: no time left' 0
+        return
+    fi
+    timeout -k 5 "$most" "$@" >"$log" 2>&1 || code=$?
+    [ $code -eq 0 ] || verdict="**failed** ($code)"
+    [ $code -ne 124 ] && [ $code -ne 137 ] || verdict="**stopped after $most s**"
+    done_with "$log" "$name" "$verdict" $((SECONDS - start))
+}
+
+count=100
+# start NAME LIMIT COMMAND…: as soon as there is a place for it
+start() {
+    while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do wait -n || true; done
+    count=$((count + 1))
+    one "$work/$count.log" "$@" &
+}
+
+# each KIND FUNCTION: with program, limit and arguments of each line of that kind
+each() {
+    local line kind most program arguments words
+    while read -r line; do
+        [[ $line =~ $only ]] || continue
+        read -r kind most program arguments <<<"$line"
+        read -ra words <<<"${arguments//@BUILD@/$build}"
+        [ "$kind" != "$1" ] || "$2" "$program" "$most" "${words[@]}"
+    done <"$list"
+}
+
+run() {
+    local name=$1 most=$(($2 < limit ? $2 : limit))
+    shift 2
+    local words=("$name" "${@##*/}")
+    start "${words[*]}" "$most" "$build/bin/gpu/$name" "$@"
+}
+
+sanitize() {
+    local name=$1 options=(--tool "$tool" --error-exitcode 99 --print-limit 20)
+    shift 2
+    [ "$tool" != memcheck ] || options+=(--leak-check full)
+    start "$name, $tool" "$tool_limit" "$sanitizer" "${options[@]}" "$build/bin/gpu/$name" "$@"
+}
+
+if [ "${CHECK_GPU_RUNS:-yes}" != no ]; then
+    each run run
+    wait
+    jobs=1 each alone run
+fi
+for tool in $tools; do each sanitize sanitize; done
+wait
+ls "$work"/*.row >/dev/null 2>&1 || { echo "check-gpu: nothing matches '$only'" >&2; exit 1; }
+grep -h -F '**' "$work"/*.row | grep -v 'not run' || true
+echo "check-gpu: $(grep -l '| passed |' "$work"/*.row | wc -l) passed," \
+    "$(grep -F '**' "$work"/*.row | grep -cv 'not run') failed," \
+    "$(grep -l 'not run' "$work"/*.row | wc -l) not run for want of time"
+echo "check-gpu: report in $report, $SECONDS s"
+[ ! -e "$work/failed" ]

@@ -195,23 +195,40 @@ def ways_of(args):
     return {name: ways[name] for name in args.ways if name in ways}
 
 
-def measure(case, frames, args):
-    dtype = torch.float16
-    module, shape = torch_onnx.load(case["model"], dtype, args.device)
+def measure_engine(name, module, shape, frames, args):
+    """An engine alone, and the two ways where it is the one that feeds them."""
+    begun = time.perf_counter()
+    engine = ENGINES[name](module, shape, torch.float16, args.device)
+    seconds = time.perf_counter() - begun
+    result = {"engines": {name: {"ready_s": seconds, **alone(engine, args.device, args.time)}}}
+    if name == args.feed_engine:
+        for way, make in ways_of(args).items():
+            found = attempt(lambda: frames_to_boxes(make(engine), frames, shape[0], args.time))
+            result.setdefault("ways", {})[way] = {"engine": name, **found}
+    torch._dynamo.reset()  # what it compiled goes, too
+    return result
+
+
+def attempt(step):
+    """What the step gives, or why it does not: the others go on."""
+    try:
+        return step()
+    except Exception as error:  # of PyTorch, its compilers, CuPy: they share no class
+        return {"error": f"{type(error).__name__}: {error}"[:2000]}
+
+
+def measure(case, frames, args, save):
+    """Calls save(result) with what is known, again and again."""
+    module, shape = torch_onnx.load(case["model"], torch.float16, args.device)
     result = {"shape": shape, "engines": {}, "ways": {}}
     for name in args.engines:
-        begun = time.perf_counter()
-        engine = ENGINES[name](module, shape, dtype, args.device)
-        seconds = time.perf_counter() - begun
-        result["engines"][name] = {"ready_s": seconds, **alone(engine, args.device, args.time)}
-        if name == args.feed_engine:
-            for way, make in ways_of(args).items():
-                found = frames_to_boxes(make(engine), frames, shape[0], args.time)
-                result["ways"][way] = {"engine": name, **found}
-        del engine
-        torch._dynamo.reset()  # what it compiled goes, too
+        found = attempt(lambda: measure_engine(name, module, shape, frames, args))
+        result["engines"] |= found.get("engines", {} if "error" not in found else {name: found})
+        result["ways"] |= found.get("ways", {})
+        save(result)
     if args.device == "cuda":
-        result["onnxruntime"] = onnxruntime_alone(case["model"], args.time)
+        result["onnxruntime"] = attempt(lambda: onnxruntime_alone(case["model"], args.time))
+        save(result)
     return result
 
 
@@ -253,12 +270,12 @@ def main():
         frames = [pinned(frame) for frame in frames]
     report = {"versions": versions(args.device), "compile_mode": args.compile_mode, "cases": {}}
     for case in json.loads(args.cases.read_text()):
-        try:
-            with torch.no_grad(), on_a_stream(args.device):
-                report["cases"][case["name"]] = measure(case, frames, args)
-        except (RuntimeError, ImportError, NotImplementedError) as error:  # the others go on
-            report["cases"][case["name"]] = {"error": f"{type(error).__name__}: {error}"[:2000]}
-        args.out.write_text(json.dumps(report, indent=1) + "\n")
+        def save(result, name=case["name"]):
+            report["cases"][name] = result
+            args.out.write_text(json.dumps(report, indent=1) + "\n")
+
+        with torch.no_grad(), on_a_stream(args.device):
+            save(attempt(lambda: measure(case, frames, args, save)))
         print(f"peers: {case['name']} done", flush=True)
 
 

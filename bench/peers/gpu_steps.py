@@ -140,10 +140,9 @@ class NumPyWay(Way):
 # --- CuPy way
 
 KERNEL = r"""
-#include <cuda_fp16.h>
-extern "C" __global__ void letterbox(const unsigned char *src, int width0, int height0, __half *dst,
-                                     int width, int height, int new_width, int new_height,
-                                     int left, int top)
+extern "C" __global__ void letterbox(const unsigned char *src, int width0, int height0,
+                                     unsigned short *dst, int width, int height, int new_width,
+                                     int new_height, int left, int top)
 {
     const int x = blockIdx.x * blockDim.x + threadIdx.x, y = blockIdx.y * blockDim.y + threadIdx.y;
     if (x >= width || y >= height) return;
@@ -163,8 +162,9 @@ extern "C" __global__ void letterbox(const unsigned char *src, int width0, int h
             value[c] = (p + (q - p) * a) * (1.f - b) + (r + (s - r) * a) * b;
         }
     }
-    __half *out = dst + ((size_t)y * width + x) * 3;
-    for (int c = 0; c < 3; c++) out[c] = __float2half(value[2 - c] / 255.f);
+    unsigned short *out = dst + ((size_t)y * width + x) * 3;
+    for (int c = 0; c < 3; c++)
+        asm("cvt.rn.f16.f32 %0, %1;" : "=h"(out[c]) : "f"(value[2 - c] / 255.f));
 }
 """
 
@@ -197,6 +197,7 @@ class CuPyWay(Way):
         import cupy
         self.cupy, self.engine = cupy, engine
         self.kernel = cupy.RawKernel(KERNEL, "letterbox")
+        self.stream = cupy.cuda.ExternalStream(torch.cuda.current_stream().cuda_stream)
         self.frames = {}
 
     def upload(self, index, frame):
@@ -218,8 +219,7 @@ class CuPyWay(Way):
         return place
 
     def __call__(self, frames):
-        stream = self.cupy.cuda.ExternalStream(torch.cuda.current_stream().cuda_stream)
-        with stream:
+        with self.stream:
             sources = [self.upload(i, frame) for i, frame in enumerate(frames)]
             self.mark("upload")
             places = [self.fit(i, source) for i, source in enumerate(sources)]

@@ -6,11 +6,13 @@
 #ifndef SAC_TESTS_CHECK_H
 #define SAC_TESTS_CHECK_H
 
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "error.h"
 #include "ops/ops.h"
@@ -47,13 +49,31 @@ static inline int check_extent(int bits)
     return check_int(1, 1 << check_int(0, bits));
 }
 
+/// What is under way: said when the program is told to stop, so that what hangs has a name.
+static char check_doing[512] = "starting";
+
+static inline void check_now(const char *what)
+{
+    snprintf(check_doing, sizeof check_doing, "%s", what);
+}
+
+static inline void check_stop(int number)
+{
+    (void)number;
+    const int failed = write(STDOUT_FILENO, "STOPPED in ", 11) < 0 ||
+                       write(STDOUT_FILENO, check_doing, strlen(check_doing)) < 0 ||
+                       write(STDOUT_FILENO, "\n", 1) < 0;
+    _exit(failed ? 2 : 1);
+}
+
 /// Seed from the command line, the environment (SACCADE_SEED) or the clock; printed.
 static inline void check_seed(const char *argument)
 {
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    signal(SIGTERM, check_stop);
     const char *text = argument ? argument : getenv("SACCADE_SEED");
     check_state = text ? strtoull(text, NULL, 0) : (uint64_t)time(NULL);
     printf("seed %llu\n", (unsigned long long)check_state);
-    fflush(stdout);
 }
 
 static inline double check_seconds(void)

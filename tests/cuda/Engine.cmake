@@ -4,6 +4,14 @@ set(tiny ${CMAKE_BINARY_DIR}/test-models)
 add_test(NAME tiny_models COMMAND ${PROJECT_SOURCE_DIR}/.venv/bin/python
     ${CMAKE_CURRENT_SOURCE_DIR}/models.py ${tiny})
 set_tests_properties(tiny_models PROPERTIES LABELS c FIXTURES_SETUP tiny_models)
+saccade_cuda_check(check_soak
+    SOURCES check_soak.c engine_case.c
+    LINK saccade_objects saccade_cuda_graph PkgConfig::CMOCKA
+    ARGUMENTS ${tiny} 40 GPU "${tiny} 50000" SMALL ${tiny} 40 LIMIT 120 ALONE)
+if(TEST check_soak)
+    set_tests_properties(check_soak PROPERTIES FIXTURES_REQUIRED tiny_models)
+    add_dependencies(check_soak_emulated saccade_cuda_emulated)
+endif()
 foreach(name engine engine_failures)
     saccade_cuda_check(test_${name}
         SOURCES test_${name}.c engine_case.c

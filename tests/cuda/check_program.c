@@ -19,7 +19,7 @@ static const double allowed[] = {1e-10, 1e-5}, slack = 2;
 static const double tune_seconds = 0.3;
 static const int64_t sizes[][4] = {{2, 0, 64, 96}};
 #else
-static const double tune_seconds = 20;
+static const double tune_seconds = 5;
 static const int64_t sizes[][4] = {
     {1, 0, 64, 64}, {2, 0, 64, 96}, {3, 0, 320, 256}, {1, 0, 640, 640}};
 #endif

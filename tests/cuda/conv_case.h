@@ -58,10 +58,10 @@ void conv_twin_ready(struct conv_twin *t, const struct sac_conv_choice *choice);
 /// The arena as floats; free() it.
 float *conv_twin_read(const struct conv_twin *t);
 
-/// Normalised mean square error of the results against `expected`; ends the program, saying `what`,
-/// when an element that must stay has changed or one that must be finite is not.
-double conv_case_error(const struct conv_case *c, const float *expected, const float *found,
-                       const char *what);
+/// Whether the results are off: normalised mean square error against `expected` above `allowed`, an
+/// element changed that must stay, or one not finite. `why` says which.
+int conv_case_error(const struct conv_case *c, const float *expected, const float *found,
+                    double allowed, char *why, size_t size);
 
 /// "20x20x512 3x3/1 -> 20x20x256" into a static buffer.
 const char *conv_shape_text(const struct conv_shape *shape);

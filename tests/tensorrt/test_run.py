@@ -31,6 +31,9 @@ DYNAMIC = Spec("v5n", (64, 64), 3, dynamic=("batch", "height", "width"))
 
 
 def run(*arguments, **env):
+    needed = BUILD / "lib/needed"  # of a packed build
+    if needed.exists():
+        env.setdefault("LD_LIBRARY_PATH", f"{needed}:{os.environ.get('LD_LIBRARY_PATH', '')}")
     return subprocess.run([BUILD / "bin/saccade", *map(str, arguments)], capture_output=True, text=True,
                           env={**os.environ, "SACCADE_PLUGINS": str(PLUGINS),
                                "SACCADE_TENSORRT": str(STAND_IN), "SACCADE_CACHE": "", **env})
