@@ -28,22 +28,19 @@ struct sac_launch {
     bool overlap = false; ///< may start before the kernel before it ends: see sac__grid_wait
 };
 
-/// Once for a kernel that takes more than the 48 KiB that every kernel may have.
+/// More than the 48 KiB of shared memory that every kernel may have, and room for it: all kernels
+/// ask for the same division of a processor's memory, because one that differs from the last
+/// kernel's waits until that has left the processor, and then nothing overlaps.
 template <class Kernel> cudaError_t sac__launch_allow(Kernel *kernel, const sac_launch &launch)
 {
-    cudaError_t status = cudaSuccess;
-    if (launch.shared > 48 * 1024)
-        status = cudaFuncSetAttribute(reinterpret_cast<const void *>(kernel),
-                                      cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                      static_cast<int>(launch.shared));
-    // As much of it as there is: else several blocks may not find room side by side.
+    const void *function = reinterpret_cast<const void *>(kernel);
+    cudaError_t status = cudaFuncSetAttribute(
+        function, cudaFuncAttributePreferredSharedMemoryCarveout, cudaSharedmemCarveoutMaxShared);
     if (status == cudaSuccess && launch.shared > 48 * 1024)
-        status = cudaFuncSetAttribute(reinterpret_cast<const void *>(kernel),
-                                      cudaFuncAttributePreferredSharedMemoryCarveout,
-                                      cudaSharedmemCarveoutMaxShared);
+        status = cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                      static_cast<int>(launch.shared));
     if (status == cudaSuccess && launch.cluster > 8)
-        status = cudaFuncSetAttribute(reinterpret_cast<const void *>(kernel),
-                                      cudaFuncAttributeNonPortableClusterSizeAllowed, 1);
+        status = cudaFuncSetAttribute(function, cudaFuncAttributeNonPortableClusterSizeAllowed, 1);
     return status;
 }
 

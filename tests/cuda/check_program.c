@@ -236,12 +236,21 @@ static char *run(const struct reference *r, const struct sac_plan *plan,
     return host;
 }
 
+static void say(void *user, const char *line)
+{
+    (void)user;
+    printf("  %s\n", line);
+}
+
 static struct sac_program *program_of(const char *path, const struct sac_plan *plan, double seconds,
                                       const char *cache)
 {
     struct sac_program *program;
-    const struct sac_program_options options = {
-        .model_hash = path, .version = "check", .cache_dir = cache, .tune_seconds = seconds};
+    const struct sac_program_options options = {.model_hash = path,
+                                                .version = "check",
+                                                .cache_dir = cache,
+                                                .tune_seconds = seconds,
+                                                .log = say};
     int error = sac__program_open(&program, plan, &options);
     CHECK(!error, "%s: %s", path, sac_error_message());
     return program;

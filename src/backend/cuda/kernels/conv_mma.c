@@ -35,7 +35,7 @@ int sac__conv_mma_shared(const struct sac_conv_kernel *self)
     const struct tile *t = &tiles[self->variant / 2];
     int stages = t->stages * (t->rows + t->columns) * STEP_BYTES;
     int sums = t->warps_k * t->rows * (t->columns + STAGING_PAD) * (int)sizeof(float);
-    return stages > sums ? stages : sums;
+    return (stages > sums ? stages : sums) + t->columns * (int)sizeof(float); // the biases
 }
 
 static int usable(const struct sac_conv_kernel *self, const struct sac_conv *conv,

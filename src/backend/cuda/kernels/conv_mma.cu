@@ -30,8 +30,11 @@ struct tile {
     static constexpr int STAGE_BYTES = (ROWS + COLUMNS) * ROW_BYTES;
     static constexpr int WIDTH = COLUMNS + PAD; ///< of a row of sums, floats
     static constexpr int SUMS = ROWS * WIDTH;
+    static constexpr int RING_BYTES = STAGES * STAGE_BYTES, SUM_BYTES = WARPS_K * SUMS * 4;
+    /// Where the columns' biases lie, behind all else.
+    static constexpr int BIAS = RING_BYTES > SUM_BYTES ? RING_BYTES : SUM_BYTES;
     /// Blocks on a processor, so that the compiler knows that registers are not scarce.
-    static constexpr int BLOCKS = STAGES * STAGE_BYTES > 75 * 1024 ? 2 : 3;
+    static constexpr int BLOCKS = RING_BYTES > 75 * 1024 ? 2 : 3;
 };
 
 /// What a thread fetches: 8 depths of a step for some of the tile's rows, and 16 bytes here and
@@ -90,6 +93,16 @@ template <class T> __device__ void fetch_weights(uint32_t stage, source<T> &from
                           from.weights + i * T::THREADS * 16, from.columns >> i & 1 ? 16 : 0);
     }
     from.weights += from.weight_step;
+}
+
+/// The biases come with the first weights: after the last step nobody has to wait for them.
+template <class T> __device__ void fetch_bias(uint32_t shared, const sac_conv &c, int column)
+{
+    int four = static_cast<int>(threadIdx.x) * 4;
+    if (four >= T::COLUMNS) return;
+    bool there = column + four < c.out_channels;
+    sac__cp_async<16>(shared + T::BIAS + four * 4, c.bias + (there ? column + four : 0),
+                      there ? 16 : 0);
 }
 
 /// The first step of this thread's depth.
@@ -208,6 +221,7 @@ __device__ void accumulate(float (&sums)[T::MT][T::NT][4], uint32_t shared,
                            const sac_conv_problem &p, const place &at, int begin, int end)
 {
     source<T> from;
+    fetch_bias<T>(shared, p.conv, at.column);
     weights_open(from, p.conv, at.column, begin);
 #pragma unroll
     for (int k = 0; k < T::STAGES - 1; k++)
@@ -261,18 +275,38 @@ __device__ void add_four(float *sum, float4 x)
     sum[0] += x.x, sum[1] += x.y, sum[2] += x.z, sum[3] += x.w;
 }
 
+/// Every other four threads read the second half of their 8 sums first: else eight threads that
+/// shared memory serves at once would meet in half of its banks.
+__device__ int second_first()
+{
+    return static_cast<int>(threadIdx.x) >> 2 & 1;
+}
+
+__device__ void order_halves(float *sum)
+{
+    bool swap = second_first();
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        float low = swap ? sum[4 + i] : sum[i], high = swap ? sum[i] : sum[4 + i];
+        sum[i] = low;
+        sum[4 + i] = high;
+    }
+}
+
 /// 8 sums of a row from all the block's parts of the depth.
 template <class T> __device__ void block_sum(float *sum, const float *from, int row, int column)
 {
 #pragma unroll
     for (int i = 0; i < 8; i++)
         sum[i] = 0;
-    from += row * T::WIDTH + column;
+    from += row * T::WIDTH + column + 4 * second_first();
+    const float *other = from + 4 - 8 * second_first();
 #pragma unroll
-    for (int k = 0; k < T::WARPS_K; k++, from += T::SUMS) {
-        add_four(sum, *reinterpret_cast<const float4 *>(from));
-        add_four(sum + 4, *reinterpret_cast<const float4 *>(from + 4));
+    for (int k = 0; k < T::WARPS_K; k++) {
+        add_four(sum, *reinterpret_cast<const float4 *>(from + k * T::SUMS));
+        add_four(sum + 4, *reinterpret_cast<const float4 *>(other + k * T::SUMS));
     }
+    order_halves(sum);
 }
 
 /// The same from all blocks of the cluster.
@@ -284,12 +318,14 @@ __device__ void cluster_sum(float *sum, uint32_t shared, int ranks, int row, int
         sum[i] = 0;
     for (int rank = 0; rank < ranks; rank++) {
         uint32_t from = sac__mapa(shared, rank) + (row * T::WIDTH + column) * 4;
+        uint32_t half = static_cast<uint32_t>(second_first()) * 16;
 #pragma unroll
         for (int k = 0; k < T::WARPS_K; k++, from += T::SUMS * 4) {
-            add_four(sum, sac__ld_cluster4(from));
-            add_four(sum + 4, sac__ld_cluster4(from + 16));
+            add_four(sum, sac__ld_cluster4(from + half));
+            add_four(sum + 4, sac__ld_cluster4(from + (16 - half)));
         }
     }
+    order_halves(sum);
 }
 
 /// Runs work(row, column) for the groups of 8 channels of a tile that exist; `rank` of `ranks`
@@ -327,13 +363,16 @@ __device__ uint4 residual_or_zero(const sac_conv_problem &p, int row, int k)
 }
 
 template <class T>
-__device__ void addends_open(addends &add, const sac_conv_problem &p, const place &at, int rank)
+__device__ void addends_open(addends &add, const sac_conv_problem &p, const place &at, int rank,
+                             const float *shared)
 {
     constexpr int GROUPS = T::COLUMNS / 8, LINES = T::THREADS / GROUPS;
     int k = group_of<T>(p, at), row = static_cast<int>(threadIdx.x) / GROUPS + rank * LINES;
     add = {};
     if (k < 0) return;
-    add_bias(add.bias, p.conv, k);
+    const float *bias = shared + T::BIAS / 4 + (k - at.column);
+    add_four(add.bias, *reinterpret_cast<const float4 *>(bias));
+    add_four(add.bias + 4, *reinterpret_cast<const float4 *>(bias + 4));
     if (row < T::ROWS) add.residual = residual_or_zero(p, at.row + row, k);
 }
 
@@ -431,7 +470,7 @@ __global__ void __launch_bounds__(T::THREADS, T::BLOCKS)
     accumulate<T>(sums, sac__shared_address(shared), p, at, p.steps * at.rank / split,
                   p.steps * (at.rank + 1) / split);
     addends add;
-    addends_open<T>(add, p, at, cluster ? at.rank : 0);
+    addends_open<T>(add, p, at, cluster ? at.rank : 0, shared);
     put_sums<T>(shared, sums);
     __syncthreads();
     if (cluster)

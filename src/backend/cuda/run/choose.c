@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double default_seconds = 20;
-
 struct choosing {
     struct sac_program *program;
     const struct sac_program_options *options;
@@ -56,8 +54,7 @@ static void expect(const struct choosing *c, struct unit *unit)
 
 static int measure(struct choosing *c, struct unit *unit, const char *key)
 {
-    double seconds = c->options->tune_seconds > 0 ? c->options->tune_seconds : default_seconds;
-    int error = c->tuner ? 0 : sac__tuner_open(&c->tuner, c->program, seconds);
+    int error = c->tuner ? 0 : sac__tuner_open(&c->tuner, c->program, c->options);
     double share = 2.0 / (c->left + 2); // equal layers are measured once, so most leave time over
     if (!error)
         error = sac__tuner_measure(c->tuner, unit->layers, unit->count, share, &unit->choice,

@@ -73,12 +73,14 @@ double sac__unit_share(const struct sac_program *program, const struct unit *uni
 
 /// Times ways to run convolutions on memory of its own.
 struct tuner;
-int sac__tuner_open(struct tuner **tuner_out, const struct sac_program *program, double seconds);
+int sac__tuner_open(struct tuner **tuner_out, const struct sac_program *program,
+                    const struct sac_program_options *options);
 void sac__tuner_close(struct tuner **tuner);
 
 /// Measures all ways to run `layers` in one launch. Writes the fastest and its time in µs; zero
 /// where time ran out, and then *choice_out is the one expected fastest; kernel NULL where there is
-/// none. `share`: of the time left, how much may be spent.
+/// none. `share`: of the time left, how much may be spent. A way that cannot be launched is logged
+/// and left out. Errors: SAC_EBACKEND, which names the kernel that the GPU failed in.
 int sac__tuner_measure(struct tuner *tuner, const int *layers, int count, double share,
                        struct sac_conv_choice *choice_out, double *us_out);
 

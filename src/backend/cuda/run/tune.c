@@ -4,6 +4,7 @@
 // memory, not the first), on numbers that are not zero, which would flatter the chip's clock.
 #include "internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -16,11 +17,13 @@ enum {
     MOST_REPEAT = 24,
     RUNS = 3
 };
+static const double default_seconds = 20;
 static const double graph_us = 200; // about how long a graph shall take
 static const double slow = 1.5;     // a run that much slower than the best ends the candidate
 
 struct tuner {
     const struct sac_program *program;
+    const struct sac_program_options *options;
     double end; ///< seconds of the monotonic clock
     cudaStream_t stream;
     char *arenas, *weights, *workspace;
@@ -95,12 +98,15 @@ static int take_memory(struct tuner *t)
     return error ? error : fill(t, t->arenas, bytes);
 }
 
-int sac__tuner_open(struct tuner **tuner_out, const struct sac_program *program, double seconds)
+int sac__tuner_open(struct tuner **tuner_out, const struct sac_program *program,
+                    const struct sac_program_options *options)
 {
+    double seconds = options->tune_seconds > 0 ? options->tune_seconds : default_seconds;
     struct tuner *t = calloc(1, sizeof *t);
     *tuner_out = NULL;
     if (!t) return sac__fail(SAC_ENOMEM, "out of memory for tuning");
     t->program = program;
+    t->options = options;
     t->end = now() + seconds;
     int error = SAC__CUDA(cudaStreamCreateWithFlags, &t->stream, cudaStreamNonBlocking);
     if (!error) error = take_memory(t);
@@ -209,6 +215,24 @@ int sac__choices_list(const struct sac_conv *convs, int count, const struct sac_
     return found;
 }
 
+/// What is tried now did not run. 0: only this one did not, and others may; else the GPU is lost,
+/// and the message says by what.
+static int failed(const struct tuner *t, int error)
+{
+    const char *layer = t->program->plan->layers[t->layers[0]].name;
+    const char *why = error == SAC_ENOMEM ? "no memory" : "not launched";
+    char line[512];
+    cudaError_t status = cudaStreamSynchronize(t->stream); // what went wrong on the GPU stays
+    if (status != cudaSuccess) {
+        cudaGetLastError();
+        why = cudaGetErrorString(status);
+    }
+    snprintf(line, sizeof line, "layer %s: kernel %s, split %d: %s", layer, t->choice.kernel->name,
+             t->choice.split, why);
+    if (t->options->log) t->options->log(t->options->log_user, line);
+    return status == cudaSuccess ? 0 : sac__fail(error, "%s", line);
+}
+
 int sac__tuner_measure(struct tuner *t, const int *layers, int count, double share,
                        struct sac_conv_choice *choice_out, double *us_out)
 {
@@ -226,8 +250,11 @@ int sac__tuner_measure(struct tuner *t, const int *layers, int count, double sha
     for (int k = 0; k < found && now() < end; k++) {
         t->choice = choices[k];
         int error = time_choice(t, *us_out, &us);
-        if (error == SAC_ENOMEM) continue;
-        if (error) return error;
+        if (error) {
+            error = failed(t, error);
+            if (error) return error;
+            continue;
+        }
         if (*us_out > 0 && us >= *us_out) continue;
         *us_out = us;
         *choice_out = choices[k];
