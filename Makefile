@@ -33,8 +33,10 @@ bench: build $(PYTHON)
 lint:
 	tools/lint.sh
 
+# Without DESTDIR also the loader's cache, else programs do not find libsaccade.so.0 in /usr/local.
 install: build
 	DESTDIR=$(DESTDIR) cmake --install $(BUILD) --prefix $(PREFIX)
+	test -n "$(DESTDIR)" || test "$$(id -u)" != 0 || PATH=$$PATH:/sbin:/usr/sbin ldconfig
 
 # Python is for tests and for the programs that we are measured against.
 $(PYTHON): tests/requirements.txt
