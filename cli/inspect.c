@@ -147,9 +147,28 @@ static void print_classes(const sac_model_info *info)
     putchar('\n');
 }
 
+// What of the input the model leaves open; the bindings show what it was opened with.
+static void print_dynamic(const sac_model_info *info)
+{
+    const struct {
+        const char *text;
+        int extent;
+    } axes[] = {{"batch (--batch)", info->batch},
+                {"height (--imgsz)", info->input_height},
+                {"width (--imgsz)", info->input_width}};
+    const char *before = "dynamic    ";
+    for (int i = 0; i < 3; i++) {
+        if (axes[i].extent >= 0) continue;
+        printf("%s%s", before, axes[i].text);
+        before = ", ";
+    }
+    if (*before == ',') putchar('\n');
+}
+
 static void print_info(const struct findings *found)
 {
     const sac_model_info *info = found->info;
+    print_dynamic(info);
     printf("head       %s, by %s\n", sac_head_name(info->head.family), info->head_source);
     printf("read from  %s\n", found->reads_maps ? "raw maps, the decode tail left out (--keep-head)"
                                                 : "the network's output");

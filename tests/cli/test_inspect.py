@@ -47,6 +47,19 @@ def test_text(model):
     assert re.search(r"^head +v5, by \w+", text, re.M)
 
 
+@pytest.mark.parametrize("axes,line", [
+    (("batch",), "dynamic    batch (--batch)"),
+    (("height", "width"), "dynamic    height (--imgsz), width (--imgsz)"),
+])
+def test_dynamic_extents_are_named(axes, line):
+    path = model_path(Spec("v8n", size=(64, 64), classes=3, dynamic=axes))
+    assert f"\n{line}\n" in run("inspect", path).out.decode()
+
+
+def test_static_models_have_no_dynamic_extents(model):
+    assert "dynamic" not in run("inspect", model).out.decode()
+
+
 @pytest.mark.parametrize("shape,stride,strides", [
     ([1, 6, 84], "32", [8, 16, 32]),
     ([1, 6, 340], "32", [4, 8, 16, 32]),                   # P2
