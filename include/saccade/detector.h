@@ -79,7 +79,8 @@ SAC_API void sac_detector_close(sac_detector **detector);
 /// Finds objects in `count` pictures (any sizes, any count: they are run in batches; in host memory
 /// or, with the resident feed, also in that of the engine's device).
 /// detections_out has `count` entries; free each with sac_detections_free. After a failure all are
-/// zero. Errors: SAC_EINVAL, SAC_EUNSUPPORTED, SAC_EBACKEND, SAC_ENOMEM.
+/// zero. Waits while other calls use every context. Errors: SAC_EINVAL, SAC_EUNSUPPORTED,
+/// SAC_EBACKEND, SAC_ENOMEM, SAC_EBUSY (jobs hold every context).
 SAC_API int sac_detector_run(sac_detector *detector, const sac_image *images, size_t count,
                              sac_detections *detections_out);
 
@@ -117,7 +118,7 @@ SAC_API sac_feed sac_detector_feed(const sac_detector *detector);
 /// of them, in the order of the bindings (sac_context_tensor). Thresholds are the detector's. Waits
 /// while every context is in a run. Free detections_out with sac_detections_free; after a failure
 /// it is all zero. Errors: SAC_EINVAL (tensors that are not the engine's), SAC_EUNSUPPORTED,
-/// SAC_ENOMEM.
+/// SAC_ENOMEM, SAC_EBUSY (jobs hold every context).
 SAC_API int sac_detector_boxes(sac_detector *detector, const sac_tensor *outputs, int64_t index,
                                const sac_letterbox *letterbox, sac_detections *detections_out);
 
