@@ -221,7 +221,9 @@ static void draw_label(cairo_t *cairo, const struct drawing *drawing, const stru
     cairo_fill(cairo);
     set_label(drawing, mark);
     set_color(cairo, palette_text_on(mark->color), 1);
-    cairo_move_to(cairo, mark->plate.x1 + padding_of(drawing->font), mark->plate.y1);
+    PangoRectangle text; // x: how far right-to-left text stands from the left of all the room
+    pango_layout_get_pixel_extents(drawing->layout, NULL, &text);
+    cairo_move_to(cairo, mark->plate.x1 + padding_of(drawing->font) - text.x, mark->plate.y1);
     pango_cairo_show_layout(cairo, drawing->layout);
 }
 

@@ -116,6 +116,30 @@ static void label_is_above_or_where_there_is_room(void **state)
     }
 }
 
+// Text that runs from right to left is still drawn on its plate, not at the picture's right edge.
+static void right_to_left_label_is_on_its_plate(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"\xd7\xa7\xd7\x95\xd7\x93"}; // Hebrew: code
+    const sac_model_info model = {.head = {SAC_HEAD_V5, 1, {0}}, .names = names};
+    sac_detection object = {{100, 150, 400, 300}, 0.9f, 0, 0};
+    struct canvas c;
+    canvas_take(&c, 640, 480, &object, 1);
+    c.item.model = &model;
+    canvas_draw(&c);
+    const struct area a = changes(&c);
+    assert_true(a.x1 >= 90 && a.x2 <= 410);
+    int plate = 0, text = 0;
+    for (int y = 137; y < 147; y++)
+        for (int x = 106; x < 160; x++) {
+            plate += has_color(&c, x, y, 0);
+            text += changed(&c, x, y) && !has_color(&c, x, y, 0);
+        }
+    assert_in_range(plate, 200, 540);
+    assert_in_range(text, 50, 340);
+    canvas_drop(&c);
+}
+
 static void odd_pictures_are_drawn(void **state)
 {
     (void)state;
@@ -295,6 +319,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frame_has_its_color_and_leaves_the_rest),
         cmocka_unit_test(label_is_above_or_where_there_is_room),
+        cmocka_unit_test(right_to_left_label_is_on_its_plate),
         cmocka_unit_test(odd_pictures_are_drawn),
         cmocka_unit_test(nothing_and_nonsense_change_nothing),
         cmocka_unit_test(threads_draw_the_same),
