@@ -22,15 +22,7 @@ static const double allowed[] = {0, 0, 2e-7, 0, 1e-12};
 #ifdef SAC_EMULATED
 enum { CASES = 20, SCALE = 100, TRIED = 5, LARGE = 2, MORE = 400, SHRINK = 20, EVERY = 9 };
 #else
-enum {
-    CASES = 400,
-    SCALE = 600,
-    TRIED = 30,
-    LARGE = 12,
-    MORE = 4000,
-    SHRINK = 1,
-    EVERY = 1
-};
+enum { CASES = 400, SCALE = 600, TRIED = 30, LARGE = 12, MORE = 4000, SHRINK = 1, EVERY = 1 };
 #endif
 
 /// What became of each kernel.
