@@ -116,6 +116,7 @@ static double time_choice(struct bench *b, const struct sac_layer *layer,
     CHECK(choice->kernel->workspace(choice->kernel, convs, choice->split) <= b->workspace_bytes,
           "%s: too small a workspace", choice->kernel->name);
     CUDA(cudaMemset(b->workspace, 0, b->workspace_bytes));
+    CUDA(cudaDeviceSynchronize()); // the stream does not wait for it
     return run(b, choice, convs);
 }
 

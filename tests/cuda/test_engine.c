@@ -86,6 +86,7 @@ static void run_network(sac_engine *engine, sac_memory memory, void *stream, con
     case_succeed(sac_context_bind(context, 1, &output));
     const size_t bytes = sac_tensor_bytes(&input);
     case_succeed(cudaMemcpy(input.data, picture, bytes, cudaMemcpyDefault) != cudaSuccess);
+    case_succeed(cudaDeviceSynchronize() != cudaSuccess); // the context's stream waits for no other
     case_succeed(sac_context_enqueue(context));
     while (sac_context_done(context) == 0)
         continue;
@@ -173,6 +174,7 @@ static sac_image move(const sac_image *image, sac_memory memory, void **owned)
         memory == SAC_CUDA ? cudaMalloc(owned, bytes) : cudaHostAlloc(owned, bytes, 0);
     assert_int_equal(status, cudaSuccess);
     assert_int_equal(cudaMemcpy(*owned, first, bytes, cudaMemcpyDefault), cudaSuccess);
+    assert_int_equal(cudaDeviceSynchronize(), cudaSuccess); // other streams do not wait for it
     moved.data = (uint8_t *)*owned + (image->data - first);
     moved.memory = memory;
     return moved;
@@ -296,6 +298,24 @@ static void the_plan_is_described(void **state)
     sac_engine_close(&engine);
 }
 
+static void kernels_can_be_left_out(void **state)
+{
+    (void)state;
+    sac_layer_info layers[64];
+    size_t count = 0, plain = 0;
+    setenv("SACCADE_CUDA_WITHOUT", "mma,halo,wgmma", 1);
+    sac_engine *engine = open_engine(case_v8, SAC_PRECISION_FP16);
+    unsetenv("SACCADE_CUDA_WITHOUT");
+    case_succeed(sac_engine_layers(engine, layers, 64, &count));
+    for (size_t k = 0; k < count; k++) {
+        plain += !strncmp(layers[k].kernel, "plain", 5);
+        assert_null(strstr(layers[k].kernel, "mma")); // nor wgmma
+        assert_null(strstr(layers[k].kernel, "halo"));
+    }
+    assert_true(plain > 0);
+    sac_engine_close(&engine);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -305,6 +325,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(two_threads_on_two_detectors_each_find_the_same),
         cmocka_unit_test(a_job_works_in_the_callers_stream),
         cmocka_unit_test(the_plan_is_described),
+        cmocka_unit_test(kernels_can_be_left_out),
     };
     case_setup(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,11 +12,23 @@ static const struct sac_conv_kernel *const tables[] = {
     sac__conv_plain_kernels};
 enum { TABLES = sizeof tables / sizeof *tables };
 
+/// Whether the name begins as one of the list does, whose parts have commas between.
+static int is_listed(const char *name, const char *list)
+{
+    while (list && *list) {
+        size_t length = strcspn(list, ",");
+        if (length && !strncmp(name, list, length)) return 1;
+        list += length + (list[length] == ',');
+    }
+    return 0;
+}
+
 const struct sac_conv_kernel *sac__conv_kernel_at(int index)
 {
+    const char *without = getenv("SACCADE_CUDA_WITHOUT");
     for (int t = 0; t < TABLES; t++)
         for (const struct sac_conv_kernel *k = tables[t]; k->name; k++)
-            if (index-- == 0) return k;
+            if (!is_listed(k->name, without) && index-- == 0) return k;
     return NULL;
 }
 
