@@ -12,8 +12,9 @@ struct sac_gpu_work {
 };
 
 /// Runs the work once, so that its kernels are loaded (CUDA loads them at first use, which a
-/// capture need not allow) and its errors come out here; then captures it. `stream` is
-/// non-blocking, the device current. *exec_out is NULL or to be destroyed, also after a failure.
+/// capture need not allow; TensorRT too asks for a run first) and its errors come out here; then
+/// captures it. `stream` is non-blocking, the device current. *exec_out is NULL or to be destroyed,
+/// also after a failure.
 int sac__gpu_capture(cudaGraphExec_t *exec_out, const struct sac_gpu_work *work,
                      cudaStream_t stream);
 

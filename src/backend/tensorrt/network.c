@@ -86,7 +86,7 @@ int sac__tensorrt_context_open(void **run_out, void *state)
 
 // ---- frames -------------------------------------------------------------------------------------
 
-static int take_memory(struct network *network)
+static int take_memory(struct network *network, cudaStream_t stream)
 {
     int error = 0;
     network->memory = calloc(network->engine->count, sizeof *network->memory);
@@ -96,9 +96,10 @@ static int take_memory(struct network *network)
         error = sac__gpu_check(cudaMalloc(&network->memory[i], bytes), "cudaMalloc for a binding",
                                bytes);
         if (!error)
-            error = sac__gpu_check(cudaMemset(network->memory[i], 0, bytes), "cudaMemset", bytes);
+            error = sac__gpu_check(cudaMemsetAsync(network->memory[i], 0, bytes, stream),
+                                   "cudaMemsetAsync", bytes);
     }
-    return error;
+    return error ? error : SAC__CUDA(cudaStreamSynchronize, stream);
 }
 
 static int run_memory(void *state, cudaStream_t stream)
@@ -107,25 +108,16 @@ static int run_memory(void *state, cudaStream_t stream)
     return enqueue(network, network->memory, stream);
 }
 
-// TensorRT asks for one run before a capture: the first after a change of shapes does more.
-static int warm_up(struct network *network)
-{
-    cudaStream_t stream = NULL;
-    int error = SAC__CUDA(cudaStreamCreateWithFlags, &stream, cudaStreamNonBlocking);
-    if (!error) error = run_memory(network, stream);
-    if (!error) error = SAC__CUDA(cudaStreamSynchronize, stream);
-    if (stream) cudaStreamDestroy(stream);
-    return error;
-}
-
 static int prepare(struct network *network, const struct sac_frame_settings *settings)
 {
     const int64_t shape[SAC_MAX_DIMS] = {settings->batch, 3, settings->height, settings->width};
+    cudaStream_t stream = NULL;
     int error = sac__gpu_enter(network->engine->device);
     if (error) return error;
     error = set_shape(network, 0, shape);
-    if (!error) error = take_memory(network);
-    if (!error) error = warm_up(network);
+    if (!error) error = SAC__CUDA(cudaStreamCreateWithFlags, &stream, cudaStreamNonBlocking);
+    if (!error) error = take_memory(network, stream);
+    if (stream) cudaStreamDestroy(stream);
     sac__gpu_leave();
     return error;
 }
