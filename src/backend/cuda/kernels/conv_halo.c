@@ -73,8 +73,9 @@ int sac__conv_halo_walk(struct sac_conv_walk *walk, const struct sac_conv_kernel
     *walk = (struct sac_conv_walk){.by_across = sac__conv_divisor(tiles_across(c)),
                                    .by_down = sac__conv_divisor(tiles_down(self, c)),
                                    .tiles = c->n * tiles_down(self, c) * tiles_across(c)};
-    int each = room ? (walk->tiles + room - 1) / room : walk->tiles;
-    return (walk->tiles + each - 1) / each;
+    // All the room there is: no processor then has two tiles more than another.
+    if (room < 1) return 1;
+    return walk->tiles < room ? walk->tiles : room;
 }
 
 static int usable(const struct sac_conv_kernel *self, const struct sac_conv *c,

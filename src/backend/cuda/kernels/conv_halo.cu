@@ -78,14 +78,15 @@ template <class S> __device__ inline corner corner_of(const sac_conv_walk &walk,
             (tile - line * walk.by_across.value) * TILE_W};
 }
 
-template <class S> __device__ void fetch_halo(uint32_t to, const sac_conv &c, corner at)
+template <class S>
+__device__ void fetch_halo(uint32_t to, const sac_conv &c, corner at, unsigned thread)
 {
     constexpr unsigned PIECES = S::DEPTHS * 2, COUNT = S::HEIGHT * S::WIDTH * PIECES;
     int y0 = at.y * S::STRIDE - c.pad[0], x0 = at.x * S::STRIDE - c.pad[1];
     const __half *in = static_cast<const __half *>(c.in) +
                        static_cast<int64_t>(at.n) * c.height * c.width * c.in_pitch;
 #pragma unroll(S::STRIDE == 1 && S::DEPTHS <= 2 ? 3 : 1)
-    for (unsigned i = threadIdx.x; i < COUNT; i += S::THREADS) {
+    for (unsigned i = thread; i < COUNT; i += S::THREADS) {
         unsigned p = i / PIECES, j = i - p * PIECES, row = p / S::WIDTH, x = p - row * S::WIDTH;
         int from_y = y0 + static_cast<int>(row), from_x = x0 + static_cast<int>(x);
         bool inside = static_cast<unsigned>(from_y) < static_cast<unsigned>(c.height) &&
@@ -150,47 +151,59 @@ __device__ void multiply(float (&sums)[MT][NT][4], const lane<S> &l, uint32_t pi
             multiply_depth<S>(sums, l, pixels, t / S::WINDOW, t % S::WINDOW, d);
 }
 
-/// What a thread writes: 8 channels from k on of some pixels of each tile.
+/// The thread's number in a form that the compiler does not ask the chip for again in each turn.
+__device__ inline unsigned thread_of_block()
+{
+    return __shfl_sync(0xffffffffu, threadIdx.x, static_cast<int>(threadIdx.x & 31));
+}
+
+/// What a thread writes: 8 channels from k on of some pixels of each tile, the first at (y,x) in it.
 struct sink {
     __half *out;
     int pitch, k; ///< k -1: nothing
+    int y, x;
 };
 
-__device__ inline sink sink_of(const sac_conv &c, int k)
+template <class S> __device__ sink sink_of(const sac_conv &c, int column, unsigned thread)
 {
-    sink to = {nullptr, 0, -1};
+    unsigned warp = thread / 32;
+    int k = column + static_cast<int>(warp / S::WARPS_M * 32 + (thread & 3) * 8);
+    sink to = {nullptr, 0, -1, static_cast<int>(warp % S::WARPS_M * MT),
+               static_cast<int>(thread % 32 / 4)};
     if (k >= c.out_channels) return to;
     part_place place = part_of(c, k);
-    to = {place.data, place.pitch, k};
+    to.out = place.data;
+    to.pitch = place.pitch;
+    to.k = k;
     return to;
 }
 
 /// 8 channels of one pixel; the sums began with the bias.
-__device__ inline void finish_pixel(const sac_conv_problem &p, const sink &to, int row, float *sum,
-                                    uint4 residual)
+__device__ inline void finish_pixel(const sac_conv &c, const sink &to, int row, float *sum,
+                                    uint4 coarse, uint4 residual)
 {
-    const sac_conv &c = p.conv;
-    if (c.coarse) add_halves(sum, coarse_at(p, row, to.k));
+    if (c.coarse) add_halves(sum, coarse);
     sac__device_activate_all<false, 8>(c.act, c.alpha, sum);
     if (c.residual) add_halves(sum, residual);
     *reinterpret_cast<uint4 *>(to.out + static_cast<int64_t>(row) * to.pitch) = to_halves(sum);
 }
 
-/// All residuals are on their way before the first is needed.
-template <class S>
+/// All that is to be added is on its way before the first of it is needed.
 __device__ void finish_tile(const sac_conv_problem &p, const float (&sums)[MT][NT][4], corner at,
                             const sink &to)
 {
     const sac_conv &c = p.conv;
-    int id = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
-    int y = at.y + warp % S::WARPS_M * MT, x = at.x + id / 4;
+    int y = at.y + to.y, x = at.x + to.x;
     int row = (at.n * c.out_height + y) * c.out_width + x;
-    uint4 residual[2 * MT] = {};
+    uint4 residual[2 * MT] = {}, coarse[2 * MT] = {};
     if (to.k < 0) return;
 #pragma unroll
-    for (int i = 0; i < 2 * MT; i++)
-        if (c.residual && y + i / 2 < c.out_height && x + i % 2 * 8 < c.out_width)
-            residual[i] = residual_at(c, row + i / 2 * c.out_width + i % 2 * 8, to.k);
+    for (int i = 0; i < 2 * MT; i++) {
+        int further = row + i / 2 * c.out_width + i % 2 * 8;
+        if (y + i / 2 >= c.out_height || x + i % 2 * 8 >= c.out_width) continue;
+        if (c.residual) residual[i] = residual_at(c, further, to.k);
+        if (c.coarse) coarse[i] = coarse_at(p, further, to.k);
+    }
 #pragma unroll
     for (int i = 0; i < 2 * MT; i++) {
         float sum[8];
@@ -198,7 +211,7 @@ __device__ void finish_tile(const sac_conv_problem &p, const float (&sums)[MT][N
 #pragma unroll
         for (int j = 0; j < 8; j++)
             sum[j] = sums[i / 2][j / 2][i % 2 * 2 + j % 2];
-        finish_pixel(p, to, row + i / 2 * c.out_width + i % 2 * 8, sum, residual[i]);
+        finish_pixel(c, to, row + i / 2 * c.out_width + i % 2 * 8, sum, coarse[i], residual[i]);
     }
 }
 
@@ -222,28 +235,26 @@ __global__ void __launch_bounds__(S::THREADS, 512 / S::THREADS)
     uint32_t other = pixels + S::HALO_BYTES;
     int column = static_cast<int>(blockIdx.y) * S::COLUMNS, step = static_cast<int>(gridDim.x);
     int tile = static_cast<int>(blockIdx.x);
-    int k = column + static_cast<int>(threadIdx.x) / (S::WARPS_M * 32) * 32 +
-            static_cast<int>(threadIdx.x & 3) * 8;
+    unsigned thread = thread_of_block();
     fetch_weights<S>(weights, c, column);
-    float bias[8];
-#pragma unroll
-    for (int i = 0; i < 8; i++)
-        bias[i] = k < c.out_channels ? c.bias[k + i] : 0;
-    sink to = sink_of(c, k);
+    const sink to = sink_of<S>(c, column, thread);
+    float bias[8] = {};
+    if (to.k >= 0) add_bias(bias, c, to.k);
     lane<S> l;
     lane_open(l, weights);
     sac__grid_release();
     sac__grid_wait();
-    fetch_halo<S>(pixels, c, corner_of<S>(walk, tile));
+    fetch_halo<S>(pixels, c, corner_of<S>(walk, tile), thread);
     for (; tile < walk.tiles; tile += step) {
         float sums[MT][NT][4];
         sac__cp_async_commit();
         sac__cp_async_wait<0>();
         __syncthreads();
-        if (tile + step < walk.tiles) fetch_halo<S>(other, c, corner_of<S>(walk, tile + step));
+        if (tile + step < walk.tiles)
+            fetch_halo<S>(other, c, corner_of<S>(walk, tile + step), thread);
         start_sums(sums, bias);
         multiply<S>(sums, l, pixels);
-        finish_tile<S>(p, sums, corner_of<S>(walk, tile), to);
+        finish_tile(p, sums, corner_of<S>(walk, tile), to);
         uint32_t swap = pixels;
         pixels = other;
         other = swap;

@@ -6,7 +6,8 @@ enum {
     MAX_TAPS = 16,
     STEP_BYTES = SAC__CONV_STEP * 2,
     STAGING_PAD = 8,
-    PROCESSOR_BYTES = 227 * 1024
+    PROCESSOR_BYTES = 227 * 1024,
+    PROCESSOR_THREADS = 512 ///< that the registers are enough for
 };
 
 struct tile {
@@ -72,6 +73,8 @@ static double cost(const struct sac_conv_kernel *self, const struct sac_conv *co
     int64_t blocks = sac__conv_tiles(self, conv) * split;
     int64_t most = (blocks + device->processors - 1) / device->processors;
     int resident = PROCESSOR_BYTES / (sac__conv_mma_shared(self) + 1024);
+    if (resident > PROCESSOR_THREADS / sac__conv_mma_threads(self))
+        resident = PROCESSOR_THREADS / sac__conv_mma_threads(self);
     int64_t rounds = (most + resident - 1) / resident;
     int steps = (sac__conv_steps(conv) + split - 1) / split;
     int early = rounds > 1 ? 0 : steps < t->stages ? steps : t->stages - 1;

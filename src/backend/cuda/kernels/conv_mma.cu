@@ -33,8 +33,9 @@ struct tile {
     static constexpr int RING_BYTES = STAGES * STAGE_BYTES, SUM_BYTES = WARPS_K * SUMS * 4;
     /// Where the columns' biases lie, behind all else.
     static constexpr int BIAS = RING_BYTES > SUM_BYTES ? RING_BYTES : SUM_BYTES;
-    /// Blocks on a processor, so that the compiler knows that registers are not scarce.
-    static constexpr int BLOCKS = RING_BYTES > 75 * 1024 ? 2 : 3;
+    /// Blocks on a processor, so that the compiler knows that registers are not scarce: with 80 it
+    /// worked out its addresses again in every step.
+    static constexpr int BLOCKS = THREADS > 128 ? 2 : 3;
 };
 
 /// What a thread fetches: 8 depths of a step for some of the tile's rows, and 16 bytes here and
@@ -236,7 +237,7 @@ __device__ void accumulate(float (&sums)[T::MT][T::NT][4], uint32_t shared,
         sac__cp_async_commit();
     }
     uint32_t read = shared, write = shared + (T::STAGES - 1) * T::STAGE_BYTES;
-    const uint32_t last = shared + (T::STAGES - 1) * T::STAGE_BYTES;
+    int left = T::STAGES - 1; // stages between `read` and the ring's end
     for (int step = begin; step < end; step++) {
         sac__cp_async_wait<T::STAGES - 2>();
         __syncthreads();
@@ -247,7 +248,8 @@ __device__ void accumulate(float (&sums)[T::MT][T::NT][4], uint32_t shared,
         sac__cp_async_commit();
         multiply<T>(sums, read, l);
         write = read;
-        read = read == last ? shared : read + T::STAGE_BYTES;
+        read = left ? read + T::STAGE_BYTES : read - (T::STAGES - 1) * T::STAGE_BYTES;
+        left = left ? left - 1 : T::STAGES - 1;
     }
     sac__cp_async_wait<0>();
     __syncthreads();
