@@ -70,14 +70,36 @@ SAC__DEVICE void fill_buckets(int *buckets, const uint32_t *scores, int count, u
     __syncthreads();
 }
 
+/// The bucket in which the `wanted` largest end, and how many of them lie there. Each warp finds it:
+/// a lane has 8 buckets, the first lane the largest.
+SAC__DEVICE int find_bucket(const int *buckets, int &wanted)
+{
+    const int lane = (int)threadIdx.x % 32, top = BUCKETS - 1 - 8 * lane;
+    int mine = 0, bucket = top;
+#pragma unroll
+    for (int k = 0; k < 8; k++) mine += buckets[top - k];
+    int sum = mine; // with the lanes before
+#pragma unroll
+    for (int step = 1; step < 32; step *= 2) {
+        const int other = __shfl_up_sync(~0u, sum, step);
+        if (lane >= step) sum += other;
+    }
+    int left = wanted - (sum - mine);
+#pragma unroll
+    for (int k = 0; k < 7; k++)
+        if (bucket == top - k && buckets[bucket] < left) left -= buckets[bucket--];
+    const int ends = __ffs((int)__ballot_sync(~0u, sum >= wanted)) - 1;
+    wanted = __shfl_sync(~0u, left, ends);
+    return __shfl_sync(~0u, bucket, ends);
+}
+
 /// The smallest of the `wanted` largest keys, or a number between it and the next one below.
 SAC__DEVICE uint64_t find_limit(int *buckets, const uint32_t *scores, int count, int wanted)
 {
     uint64_t prefix = 0;
     for (int shift = 56; shift >= 0; shift -= 8) {
         fill_buckets(buckets, scores, count, prefix, shift);
-        int bucket = BUCKETS - 1; // every thread the same
-        for (; bucket > 0 && buckets[bucket] < wanted; bucket--) wanted -= buckets[bucket];
+        const int bucket = find_bucket(buckets, wanted); // every thread the same
         prefix = prefix << 8 | (uint64_t)bucket;
         const bool all = buckets[bucket] == wanted;
         __syncthreads();

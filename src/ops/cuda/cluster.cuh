@@ -28,6 +28,12 @@ struct sac__cluster {
         if (size > 1) sac__cluster_sync();
         else __syncthreads();
     }
+    /// Everybody has come here; what they wrote need not be seen.
+    __device__ __forceinline__ void meet() const
+    {
+        if (size > 1) sac__cluster_sync_relaxed();
+        else __syncthreads();
+    }
     /// Four words of the same place in the shared memory of another block.
     __device__ __forceinline__ uint4 read4(const uint32_t *shared, uint32_t from) const
     {

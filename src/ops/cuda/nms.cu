@@ -324,7 +324,7 @@ __global__ void __launch_bounds__(THREADS, 1)
     const uint32_t most = (uint32_t)min(batch->max_det, boxes.capacity);
     cluster.wait_started();
     const uint32_t kept = run(*shared, job, target, state.count, low, high, most);
-    cluster.sync(); // nobody ends while others read its shared memory; all have read the state
+    cluster.meet(); // nobody ends while others read its shared memory; all have read the state
     if (cluster.rank == 0 && threadIdx.x == 0) {
         const int64_t over = (int64_t)state.count - SAC_MAX_CANDIDATES;
         boxes.found[n] = {kept, state.count, state.nonfinite, over > 0 ? over : 0};
