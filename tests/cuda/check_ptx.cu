@@ -520,6 +520,47 @@ void check_overlap()
     CHECK(value.read()[0] == expected, "%d, not %d", value.read()[0], expected);
 }
 
+// The same in a graph, where one may come first, and behind a copy or a fill; the copy reads what
+// the next one writes.
+void check_overlap_in_graph()
+{
+    const size_t many = 1 << 20;
+    const Device<int> values(std::vector<int>(many, 1)), copies(many), fills(many);
+    int *last = values.data + many - 1, expected = 1, copied = 0;
+    cudaStream_t stream;
+    cudaGraph_t graph;
+    cudaGraphExec_t replay;
+    check_cuda(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "stream");
+    check_cuda(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "begin");
+    for (int step = 0; step < 9; step++) {
+        CHECK(!sac__launch("chain", {dim3(8), dim3(64), stream, 0, 1, true}, chain_kernel, last,
+                           step),
+              "step %d: %s", step, sac_error_message());
+        if (step % 4 == 1)
+            check_cuda(cudaMemcpyAsync(copies.data, values.data, many * sizeof(int),
+                                       cudaMemcpyDeviceToDevice, stream),
+                       "copy");
+        if (step % 4 == 3)
+            check_cuda(cudaMemsetAsync(fills.data, 0, many * sizeof(int), stream), "fill");
+    }
+    check_cuda(cudaStreamEndCapture(stream, &graph), "end");
+    check_cuda(cudaGraphInstantiate(&replay, graph, 0), "instantiate");
+    check_cuda(cudaDeviceSynchronize(), "uploads");
+    for (int turn = 0; turn < 2; turn++) {
+        check_cuda(cudaGraphLaunch(replay, stream), "replay");
+        for (int step = 0; step < 9; step++) {
+            expected = expected * 3 + step;
+            if (step % 4 == 1) copied = expected;
+        }
+    }
+    check_cuda(cudaStreamSynchronize(stream), "replays");
+    CHECK(values.read()[many - 1] == expected, "%d, not %d", values.read()[many - 1], expected);
+    CHECK(copies.read()[many - 1] == copied, "copied %d, not %d", copies.read()[many - 1], copied);
+    check_cuda(cudaGraphExecDestroy(replay), "destroy");
+    check_cuda(cudaGraphDestroy(graph), "destroy");
+    check_cuda(cudaStreamDestroy(stream), "destroy");
+}
+
 } // namespace
 
 int main(int count, char **arguments)
@@ -537,5 +578,6 @@ int main(int count, char **arguments)
         check_halves();
         check_overlap();
     }
+    check_overlap_in_graph();
     return 0;
 }

@@ -70,8 +70,8 @@ SAC__DEVICE void fill_buckets(int *buckets, const uint32_t *scores, int count, u
     __syncthreads();
 }
 
-/// The bucket in which the `wanted` largest end, and how many of them lie there. Each warp finds it:
-/// a lane has 8 buckets, the first lane the largest.
+/// The bucket in which the `wanted` largest end, and how many of them lie there. Each warp finds
+/// it: a lane has 8 buckets, the first lane the largest.
 SAC__DEVICE int find_bucket(const int *buckets, int &wanted)
 {
     const int lane = (int)threadIdx.x % 32, top = BUCKETS - 1 - 8 * lane;
