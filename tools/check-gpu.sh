@@ -10,6 +10,7 @@
 #              CHECK_GPU_LIMIT  most seconds for a run (300); CHECK_GPU_TOOL_LIMIT: under a tool (150)
 #              CHECK_GPU_BUDGET seconds for everything (no limit): what then runs is stopped, the
 #                               rest is left out, and the report says so
+#              CHECK_GPU_WORK   a new folder for all outputs, which is kept
 #              CHECK_GPU_REPORT the report (bench/results/check-gpu.md)
 # Exit: 0 all passed, 1 something failed, 5 no GPU.
 set -euo pipefail
@@ -53,8 +54,9 @@ if [ -n "$tools" ] && [ ! -x "$sanitizer" ]; then
 fi
 commit=$(cat "$build/commit" 2>/dev/null || git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+work=${CHECK_GPU_WORK:-$(mktemp -d)}
+mkdir -p "$work"
+[ -n "${CHECK_GPU_WORK:-}" ] || trap 'rm -rf "$work"' EXIT
 touch "$work/lock"
 mkdir -p "$(dirname "$report")"
 
