@@ -402,10 +402,16 @@ def write_markdown(path, report, all_figures):
     for name, text in report.get("kernels", {}).items():
         text = text if isinstance(text, str) else text["error"]
         words += [f"## {name}", "", "```", text.rstrip(), "```", ""]
-    errors = [f"{part}, {name}: {' '.join(why.split())[:600]}" for part, name, why in errors_of(report)]
+    errors = [f"{part}, {name}: {short(why)}" for part, name, why in errors_of(report)]
     if errors:
         words += ["## What failed", ""] + [f"- {error}" for error in errors] + [""]
     path.write_text("\n".join(words))
+
+
+def short(why):
+    """In one line; of a long one the end, where programs say what it was."""
+    line = " ".join(why.split())
+    return line if len(line) < 500 else f"{line[:150]} … {line[-350:]}"
 
 
 def errors_of(report):
@@ -460,7 +466,7 @@ def show_report(args, report):
     for rows in (network_rows(figures), frame_rows(figures), agree_rows(figures)):
         short_table(rows)
     for part, name, why in errors_of(report):
-        print(f"FAILED {part}, {name}: {why[:600]}")
+        print(f"FAILED {part}, {name}: {short(why)}")
     print(f"{stem}.md")
 
 
