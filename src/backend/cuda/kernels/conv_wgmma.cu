@@ -124,46 +124,71 @@ template <class T> struct ring {
 
 // --- Producer -----------------------------------------------------------------------------------
 
+// One thread issues everything, and at batch 1 a layer waits for it: what a step needs lies in
+// registers and is only added to.
+
 /// The next step of weights, in the order in which a block wants them.
 template <class T> struct cursor {
-    int tile, step, column; ///< column: the first of this block's share
-    int mine, there;        ///< columns that it fetches, that the stage gets
-    int pixels;             ///< bytes that the stage gets of them
+    int tile, left;            ///< steps of the tile that are left
+    const unsigned char *from; ///< this block's share of the step
+    int apart;                 ///< bytes from one step to the next
+    uint32_t bytes, told;      ///< that it fetches; that the stage gets, pixels too
 
     __device__ void begin(const task &t, int next)
     {
+        const sac_conv &c = t.problem->conv;
         const int share = T::PAIR == 2 ? t.rank * T::COLUMNS / 2 : 0;
+        const int column = first_column<T>(t, next);
+        const int there = min(T::COLUMNS, c.out_channels - column);
+        const int64_t row = static_cast<int64_t>(t.first) * c.out_channels + column + share;
         tile = next;
-        step = t.first;
-        column = first_column<T>(t, tile);
-        there = min(T::COLUMNS, t.problem->conv.out_channels - column);
-        mine = min(T::COLUMNS / T::PAIR, there - share);
-        column += share;
-        pixels = first_pixel<T>(t, tile) < t.problem->pixels ? T::PIXEL_BYTES : 0;
+        left = t.last - t.first;
+        from = static_cast<const unsigned char *>(c.weights) + row * SAC__WGMMA_ROW;
+        apart = c.out_channels * SAC__WGMMA_ROW;
+        bytes = static_cast<uint32_t>(max(0, min(T::COLUMNS / T::PAIR, there - share)));
+        bytes *= SAC__WGMMA_ROW;
+        told = static_cast<uint32_t>(there * SAC__WGMMA_ROW);
+        told += first_pixel<T>(t, next) < t.problem->pixels ? T::PIXEL_BYTES : 0;
     }
     __device__ void next(const task &t)
     {
-        if (++step == t.last) begin(t, tile + t.apart);
+        from += apart;
+        if (--left == 0) begin(t, tile + t.apart);
+    }
+};
+
+/// A window's extents in pixels and from one tap to the next, and a load's channels.
+struct window {
+    int width, height, right, down, channels, box;
+
+    __device__ explicit window(const task &t)
+    {
+        const sac_conv &c = t.problem->conv;
+        right = c.dilation[1], down = c.dilation[0];
+        width = c.kernel[1] * right, height = c.kernel[0] * down;
+        channels = c.channels, box = t.box;
+        sac__keep(width), sac__keep(height), sac__keep(right), sac__keep(down);
+        sac__keep(channels), sac__keep(box);
     }
 };
 
 /// Where the copy engine reads next: the input pixel under tap (0,0) of a tile's first output
-/// pixel, and a tap and channel.
+/// pixel, and from there a tap's offset and a channel.
 struct source {
-    int x, y, n, r, s, channel;
+    int x, y, n, right, down, channel;
 };
 
 template <class T> __device__ source source_of(const task &t, int tile)
 {
     const sac_conv &c = t.problem->conv;
     pixel at = pixel_at(*t.problem, first_pixel<T>(t, tile));
-    int depth = t.first * SAC__CONV_STEP, tap = depth / c.channels;
+    int depth = t.first * SAC__CONV_STEP, tap = depth / c.channels, line = tap / c.kernel[1];
     source from;
     from.x = at.x * c.stride[1] - c.pad[1];
     from.y = at.y * c.stride[0] - c.pad[0];
     from.n = at.n;
-    from.r = tap / c.kernel[1];
-    from.s = tap - from.r * c.kernel[1];
+    from.right = (tap - line * c.kernel[1]) * c.dilation[1];
+    from.down = line * c.dilation[0];
     from.channel = depth - tap * c.channels;
     return from;
 }
@@ -173,67 +198,65 @@ template <class T> __device__ source source_of(const task &t, int tile)
 template <class T>
 __device__ void load_weights(const task &t, const cursor<T> &at, const ring<T> &to)
 {
-    const sac_conv &c = t.problem->conv;
-    const int64_t row = static_cast<int64_t>(at.step) * c.out_channels + at.column;
-    const void *from = static_cast<const unsigned char *>(c.weights) + row * SAC__WGMMA_ROW;
     const int share = T::PAIR == 2 ? t.rank * T::COLUMNS / 2 * SAC__WGMMA_ROW : 0;
-    const uint32_t stage = to.stage(t) + T::PIXEL_BYTES + share;
-    const uint32_t bytes = static_cast<uint32_t>(at.mine * SAC__WGMMA_ROW);
-    sac__mbarrier_expect_tx(to.full(t),
-                            static_cast<uint32_t>(at.pixels + at.there * SAC__WGMMA_ROW));
+    const uint32_t stage = to.stage(t) + T::PIXEL_BYTES + share, full = to.full(t);
+    sac__mbarrier_expect_tx(full, at.told);
     if (T::PAIR == 1)
-        sac__bulk_load(stage, from, bytes, to.full(t));
-    else if (at.mine > 0)
-        sac__bulk_load_multicast(stage, from, bytes, to.full(t), 3);
+        sac__bulk_load(stage, at.from, at.bytes, full);
+    else if (at.bytes > 0)
+        sac__bulk_load_multicast(stage, at.from, at.bytes, full, 3);
 }
 
 /// A step of pixels: one load for each run of `box` channels. Behind the last tap: zeros, from
 /// channels that are not there.
-template <class T> __device__ void load_pixels(const task &t, source &from, const ring<T> &to)
+template <class T>
+__device__ void load_pixels(const task &t, const window &w, source &from, const ring<T> &to)
 {
-    const sac_conv &c = t.problem->conv;
-    uint32_t stage = to.stage(t);
-    if (from.n >= c.n) return; // nothing: the last pair's second block
-    for (int depth = 0; depth < SAC__CONV_STEP; depth += t.box) {
-        bool tap = from.r < c.kernel[0];
-        sac__tma_load_im2col(stage, t.map, to.full(t), tap ? from.channel : c.channels, from.x,
-                             from.y, from.n, tap ? from.s * c.dilation[1] : 0,
-                             tap ? from.r * c.dilation[0] : 0);
-        stage += T::ROWS * t.box * 2;
-        from.channel += t.box;
-        if (from.channel < c.channels) continue;
+    uint32_t stage = to.stage(t), full = to.full(t);
+    for (int depth = 0; depth < SAC__CONV_STEP; depth += w.box) {
+        const bool tap = from.down < w.height;
+        sac__tma_load_im2col(stage, t.map, full, tap ? from.channel : w.channels, from.x, from.y,
+                             from.n, from.right, tap ? from.down : 0);
+        stage += static_cast<uint32_t>(T::ROWS * 2 * w.box);
+        from.channel += w.box;
+        if (from.channel < w.channels) continue;
         from.channel = 0;
-        if (++from.s < c.kernel[1]) continue;
-        from.s = 0;
-        from.r++;
+        from.right += w.right;
+        if (from.right < w.width) continue;
+        from.right = 0;
+        from.down += w.down;
     }
 }
 
-template <class T> __device__ void produce(const task &t)
+template <class T> __device__ void produce(task t)
 {
     const int tiles = (t.tiles - t.tile + t.apart - 1) / t.apart;
-    const int count = tiles * (t.last - t.first), ahead = min(count, T::STAGES);
+    int left = min(tiles * (t.last - t.first), T::STAGES); // steps whose weights are fetched
     cursor<T> weights;
     ring<T> to;
+    sac__keep(t.memory), sac__keep(t.barriers);
     weights.begin(t, t.tile);
-    for (int k = 0; k < ahead; k++, weights.next(t), to.next())
+    for (int k = 0; k < left; k++, weights.next(t), to.next())
         load_weights<T>(t, weights, to);
-    sac__grid_wait();
     to = ring<T>();
-    int left = ahead;
-    for (int tile = t.tile; tile < t.tiles; tile += t.apart) {
-        source from = source_of<T>(t, tile);
-        for (int step = t.first; step < t.last; step++, to.next()) {
-            if (left > 0) {
-                left--;
-            } else {
+    const window w(t);
+    source from = source_of<T>(t, t.tile);
+    // Never; so it is computed before the wait, where there is time, and not after it.
+    if ((from.n | from.down | from.channel) < 0) return;
+    sac__grid_wait();
+    for (int tile = t.tile; tile < t.tiles;) {
+        const bool pixels = from.n < t.problem->conv.n; // none: the last pair's second block
+        for (int step = t.first; step < t.last; step++, left--, to.next()) {
+            if (left <= 0) {
                 // Empty: read by the warps of all blocks that its weights go to.
                 sac__mbarrier_wait(to.empty(t), to.round ^ 1);
                 load_weights<T>(t, weights, to);
                 weights.next(t);
             }
-            load_pixels<T>(t, from, to);
+            if (pixels) load_pixels<T>(t, w, from, to);
         }
+        tile += t.apart;
+        if (tile < t.tiles) from = source_of<T>(t, tile);
     }
 }
 
