@@ -219,18 +219,15 @@ int sac__choices_list(const struct sac_conv *convs, int count, const struct sac_
 /// and the message says by what.
 static int failed(const struct tuner *t, int error)
 {
-    const char *layer = t->program->plan->layers[t->layers[0]].name;
-    const char *why = error == SAC_ENOMEM ? "no memory" : "not launched";
-    char line[512];
+    char what[400], line[512];
     cudaError_t status = cudaStreamSynchronize(t->stream); // what went wrong on the GPU stays
-    if (status != cudaSuccess) {
-        cudaGetLastError();
-        why = cudaGetErrorString(status);
-    }
-    snprintf(line, sizeof line, "layer %s: kernel %s, split %d: %s", layer, t->choice.kernel->name,
-             t->choice.split, why);
+    snprintf(what, sizeof what, "layer %s: kernel %s, split %d",
+             t->program->plan->layers[t->layers[0]].name, t->choice.kernel->name, t->choice.split);
+    if (status != cudaSuccess) return sac__gpu_check(status, what, 0);
+    snprintf(line, sizeof line, "%s: %s", what,
+             error == SAC_ENOMEM ? "no memory to try it" : "cannot be launched");
     if (t->options->log) t->options->log(t->options->log_user, line);
-    return status == cudaSuccess ? 0 : sac__fail(error, "%s", line);
+    return 0;
 }
 
 int sac__tuner_measure(struct tuner *t, const int *layers, int count, double share,
