@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from . import camera, scene, visible
+from .constants import constant
 
 PAD = 114 / 255
 MAX_BOXES = 20
@@ -12,7 +13,7 @@ SMALLEST = 10.0  # boxes with both sides under this many final pixels are not as
 # canvas as a share of the final size, and how often: small ones are low-resolution pictures
 CANVASES = {640: ((0.3125, 0.375, 0.5, 0.75, 1.0), (0.14, 0.16, 0.22, 0.22, 0.26)),
             1280: ((0.1, 0.1375, 0.1875, 0.25, 0.375, 0.5, 0.75, 1.0),
-                   (0.06, 0.07, 0.12, 0.1, 0.18, 0.19, 0.12, 0.16))}
+                   (0.11, 0.09, 0.13, 0.12, 0.15, 0.15, 0.12, 0.13))}
 
 
 def canvas_sizes(final):
@@ -20,12 +21,15 @@ def canvas_sizes(final):
     return [round(s * final / 16) * 16 for s in shares], weights
 
 
-def scenes(bank, draw, b, canvas, final, compose):
+def scenes(bank, draw, b, canvas, final, compose, clean=0.0):
     """b photographed scenes: pictures (b,3,canvas,canvas), boxes, classes, content sizes, and which
-    pictures hold no code that fails the rule of visible.py."""
+    pictures hold no code that fails the rule of visible.py. clean: share that no camera took."""
     spec = scene.layout(bank, draw, b, canvas, final)
     boxes, classes, shown = scene.labels(bank, spec, canvas)
-    picture = camera.photograph(draw, compose(bank, spec, canvas))
+    drawn = compose(bank, spec, canvas)
+    picture = camera.photograph(draw, drawn)
+    if clean:
+        picture = torch.where(draw.chance(clean, b, 1, 1, 1), drawn.clamp(0, 1), picture)
     meets = visible.countable(bank, spec, picture, boxes, shown, final / canvas)
     good = (meets | (classes < 0)).flatten(1).all(1)
     return picture, boxes.flatten(1, 2), classes.flatten(1, 2), spec["content"], good
@@ -47,7 +51,7 @@ def mosaic(picture, boxes, classes):
     """Four pictures, halved, in one; as many mosaics as a quarter of the pictures given."""
     n, side = picture.shape[0] // 4, picture.shape[-1]
     half = F.avg_pool2d(picture, 2)
-    shift = torch.tensor([[0, 0], [0, 1], [1, 0], [1, 1]], device=picture.device) * (side // 2)
+    shift = constant(((0, 0), (0, 1), (1, 0), (1, 1)), picture.device) * (side // 2)
     rows = [torch.cat([half[i * n:(i + 1) * n] for i in pair], 3) for pair in ((0, 1), (2, 3))]
     moved = [boxes[i * n:(i + 1) * n] / 2 + shift[i].flip(0).repeat(2) for i in range(4)]
     return (torch.cat(rows, 2), torch.cat(moved, 1),
@@ -67,13 +71,14 @@ class Pool:
 
     Rendering draws `fresh` scenes on one canvas at a time; the store mixes canvases and lets each
     picture be seen about batch / fresh times. A picture with a code that nobody could find is not
-    stored: the older one stays in its place.
+    stored: the older one stays in its place. Pools of one seed draw canvases in one order, so that
+    no GPU waits for another's large one. mosaics: share of a batch; clean: as of scenes.
     """
 
-    def __init__(self, bank, draw, compose, final, batch, fresh, capacity, mosaics=0.1):
+    def __init__(self, bank, draw, compose, final, batch, fresh, capacity, mosaics=0.1, clean=0.0, seed=0):
         self.bank, self.draw, self.final, self.batch, self.fresh = bank, draw, final, batch, fresh
-        self.compose, self.sources = compose, int(batch * mosaics) * 4
-        self.host = torch.Generator().manual_seed(draw.generator.initial_seed() + 1)
+        self.compose, self.mosaics, self.clean = compose, mosaics, clean
+        self.host = torch.Generator().manual_seed(seed)
         self.slot, capacity = 0, capacity // fresh * fresh
         self.pictures = torch.zeros(capacity, 3, final, final, dtype=torch.uint8, device=bank.device)
         self.boxes = torch.zeros(capacity, MAX_BOXES, 4, device=bank.device)
@@ -87,7 +92,7 @@ class Pool:
         sizes, weights = canvas_sizes(self.final)
         canvas = sizes[int(torch.multinomial(torch.tensor(weights), 1, generator=self.host))]
         picture, boxes, classes, content, good = scenes(self.bank, self.draw, self.fresh, canvas,
-                                                        self.final, self.compose)
+                                                        self.final, self.compose, self.clean)
         picture, boxes = enlarge(picture, boxes, content, self.final)
         here = slice(self.slot, self.slot + self.fresh)
         new = ((picture * 255 + 0.5).byte(), *pack(boxes, classes))
@@ -100,7 +105,7 @@ class Pool:
     def next(self, dtype=torch.float32):
         """Pictures (B,3,S,S) in 0..1, channels last, boxes (B,M,4) in pixels, classes (B,M)."""
         self.renew()
-        n = self.sources
+        n = int(self.batch * self.mosaics) * 4
         chosen = torch.randperm(len(self.pictures), device=self.bank.device,
                                 generator=self.draw.generator)[:self.batch - n // 4 + n]
         picture = self.pictures[chosen].to(dtype, memory_format=torch.channels_last) / 255

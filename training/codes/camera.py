@@ -5,6 +5,8 @@ import math
 
 import torch
 
+from .constants import constant
+
 # ITU-T T.81, table K.1
 LUMINANCE = (
     16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56,
@@ -84,7 +86,7 @@ def compress(draw, picture):
     """JPEG-like loss: 8x8 cosine blocks, one quantiser for the three planes; half the pictures."""
     b, _, c, _ = picture.shape
     basis = cosine_basis(picture.device)
-    table = torch.tensor(LUMINANCE, device=picture.device, dtype=torch.float32).view(8, 8)
+    table = constant(LUMINANCE, picture.device, torch.float32).view(8, 8)
     quality = sometimes(draw, 0.5, torch.exp(draw.uniform(math.log(0.1), math.log(2.5), b)), 0.004)
     step = (table / 255 * quality.view(-1, 1, 1, 1, 1, 1)).clamp(min=1e-4)
     blocks = picture.reshape(b, 3, c // 8, 8, c // 8, 8).permute(0, 1, 2, 4, 3, 5) - 0.5

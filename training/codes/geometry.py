@@ -62,7 +62,7 @@ class Warp:
         move = torch.eye(3, device=at.device).repeat(*at.shape[:2], 1, 1)
         move[..., :2, 2] = at
         self.matrix = move @ self.matrix
-        self.inverted = torch.linalg.inv(self.matrix)
+        self.inverted = torch.linalg.inv_ex(self.matrix).inverse  # inv waits for the GPU
 
     def layer(self, k):
         """What inverse needs of layer k."""

@@ -11,6 +11,8 @@ import math
 import torch
 import torch.nn.functional as F
 
+from .constants import constant
+
 RATIO = 4.0
 BALANCE = {3: (4.0, 1.0, 0.4), 4: (4.0, 1.0, 0.25, 0.06)}
 OFFSETS = ((0, 0), (-1, 0), (0, -1), (1, 0), (0, 1))
@@ -41,7 +43,7 @@ def match(boxes, valid, anchors, grid_h, grid_w):
     near = torch.stack([torch.ones_like(valid), (x % 1 < 0.5) & (x > 1), (y % 1 < 0.5) & (y > 1),
                         (x % 1 >= 0.5) & (x < grid_w - 1), (y % 1 >= 0.5) & (y < grid_h - 1)], -1)
     mask = valid[:, :, None, None] & fits[..., None] & near[:, :, None]
-    offset = torch.tensor(OFFSETS, device=boxes.device)
+    offset = constant(OFFSETS, boxes.device)
     cx = (x.long()[..., None] + offset[:, 0]).clamp(0, grid_w - 1)
     cy = (y.long()[..., None] + offset[:, 1]).clamp(0, grid_h - 1)
     return mask, cx[:, :, None].expand_as(mask), cy[:, :, None].expand_as(mask)
@@ -71,9 +73,9 @@ def level_loss(raw, anchors, boxes, classes):
     return box, obj, (cls.mean(-1) * weight).sum()
 
 
-def loss(raws, model_anchors, strides, boxes, classes, size, box_gain=1.0):
+def loss(raws, model_anchors, strides, boxes, classes, size, gains=(1.0, 1.0, 1.0)):
     """Total and its three parts. boxes (B,M,4) x1,y1,x2,y2 in pixels, classes (B,M), -1 for none;
-    box_gain: weight of the boxes, 1 as published."""
+    gains: further weights of boxes, objectness and classes."""
     wh = (boxes[..., 2:] - boxes[..., :2]).clamp(min=1)
     centred = torch.cat([(boxes[..., :2] + boxes[..., 2:]) / 2, wh], -1)
     levels = len(raws)
@@ -82,6 +84,6 @@ def loss(raws, model_anchors, strides, boxes, classes, size, box_gain=1.0):
         box, obj, cls = level_loss(raw, model_anchors[i] / strides[i], centred / strides[i], classes)
         parts = [parts[0] + box, parts[1] + obj * BALANCE[levels][i], parts[2] + cls]
     share = 3 / levels
-    gains = (0.05 * box_gain * share, 1.0 * (size / 640) ** 2 * share, 0.5 * raws[0].shape[-1] / 85 * share)
-    total = sum(g * p for g, p in zip(gains, parts, strict=True))
+    usual = (0.05 * share, 1.0 * (size / 640) ** 2 * share, 0.5 * raws[0].shape[-1] / 85 * share)
+    total = sum(u * g * p for u, g, p in zip(usual, gains, parts, strict=True))
     return total, torch.stack([p.detach() for p in parts])

@@ -6,6 +6,7 @@ import math
 import torch
 
 from . import patches
+from .constants import constant
 from .geometry import Warp, inverse, symbol_boxes
 
 LAYERS = 7  # 0 a big thing below, 1-5 things with codes, 6 an occluder
@@ -105,7 +106,7 @@ def content_size(bank, draw, ids, tight, canvas):
     turns = draw.uniform(0, 4, b, LAYERS).long()
     upright = draw.chance(0.6, b, LAYERS)
     turns = torch.where(upright, 0, turns)
-    aspect = draw.pick(torch.tensor(ASPECTS, device=bank.device), b)
+    aspect = draw.pick(constant(ASPECTS, bank.device), b)
     size = bank.size[ids[:, 1]]
     own = size[:, 0] / size[:, 1]
     own = torch.where(turns[:, 1] % 2 == 1, 1 / own, own)
@@ -120,8 +121,8 @@ def scales(bank, draw, ids, single, tight, large, content, canvas, final):
     box = bank.boxes[ids][:, :, 0]
     long_side = (box[..., 2:] - box[..., :2]).amax(-1).clamp(min=1)
     room = content.amin(1, keepdim=True)
-    smallest = torch.maximum(bank.modules[ids][..., 0] * draw.uniform(0.7, 1.3, b, LAYERS),
-                             torch.tensor(16.0 * canvas / final, device=bank.device))
+    smallest = bank.modules[ids][..., 0] * draw.uniform(0.7, 1.3, b, LAYERS)
+    smallest = smallest.clamp(min=16.0 * canvas / final)
     smallest = torch.minimum(smallest, room * 0.9)
     largest = torch.maximum(smallest * 1.01, room * 0.5)
     many = smallest * (largest / smallest) ** draw.uniform(0, 1, b, LAYERS)

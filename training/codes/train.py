@@ -4,6 +4,8 @@
 A stage is SIZE:BATCH:SHARE, e.g. 640:128:0.7 1280:32:0.3: the side of the square input, pictures a
 step and GPU, and the share of the whole time. Under torchrun every GPU makes its own pictures and
 the gradients are averaged.
+
+Stopped by SIGTERM, it saves first.
 """
 
 import argparse
@@ -12,6 +14,8 @@ import json
 import math
 import os
 import pathlib
+import signal
+import sys
 import time
 
 import numpy as np
@@ -22,6 +26,7 @@ from . import photos, scene
 from .batch import Pool
 from .loss import loss
 from .model import Yolo
+from .validate import Validation
 
 
 def parse():
@@ -38,28 +43,38 @@ def parse():
     p.add_argument("--save-every", type=float, default=30, help="seconds between checkpoints")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--init", help="ema.pt of an earlier run to start from")
-    p.add_argument("--tune", action="store_true",
-                   help="for small batches: keep the batch norms' statistics and the first two stages")
+    p.add_argument("--until", type=float, default=0,
+                   help="clock (seconds since 1970) at which training ends if --seconds would be later")
+    p.add_argument("--hold", type=int, default=0, help="keep the stem and so many stages as they are")
     p.add_argument("--ema", type=float, default=0.9995, help="decay of the averaged weights")
-    p.add_argument("--box", type=float, default=1.0, help="weight of the box loss, 1 as published")
+    p.add_argument("--gains", type=float, nargs=3, default=(1.0, 1.0, 1.0),
+                   help="further weights of the losses of boxes, objectness and classes")
+    p.add_argument("--clean", type=float, default=0.0, help="share of new pictures that no camera took")
+    p.add_argument("--calm", type=float, default=0.0, help="last share of the time, without mosaics")
+    p.add_argument("--validate", type=int, default=0,
+                   help="pictures a GPU on which mAP is measured now and then")
     p.add_argument("--warm", type=int, default=300, help="steps until the learning rate is full")
     p.add_argument("--compile", choices=("none", "scenes", "all"), default="none")
     return p.parse_args()
 
 
+def floats(net):
+    return [v for v in net.state_dict().values() if v.dtype.is_floating_point]
+
+
 class Ema:
-    """Running mean of weights and buffers: the model that is kept."""
+    """Running mean of the weights and buffers of one network: the model that is kept."""
 
     def __init__(self, net, decay=0.9995):
         self.net, self.decay, self.steps = copy.deepcopy(net).eval(), decay, 0
+        self.mine, self.theirs = floats(self.net), None
 
     @torch.no_grad()
     def update(self, net):
         self.steps += 1
         d = self.decay * (1 - math.exp(-self.steps * (1 - self.decay) * 2))
-        mine = [v for v in self.net.state_dict().values() if v.dtype.is_floating_point]
-        theirs = [v for v in net.state_dict().values() if v.dtype.is_floating_point]
-        torch._foreach_lerp_(mine, theirs, 1 - d)
+        self.theirs = self.theirs or floats(net)
+        torch._foreach_lerp_(self.mine, self.theirs, 1 - d)
 
 
 def optimizer(net, lr, weight_decay):
@@ -76,17 +91,13 @@ def share_gradients(net, world):
     flat = torch._utils._flatten_dense_tensors(grads)
     dist.all_reduce(flat)
     flat /= world
-    for grad, mean in zip(grads, torch._utils._unflatten_dense_tensors(flat, grads), strict=True):
-        grad.copy_(mean)
+    torch._foreach_copy_(grads, list(torch._utils._unflatten_dense_tensors(flat, grads)))
 
 
-def hold(net):
-    """Keeps the batch norms' statistics, and the stem and first two stages as they are."""
-    for module in net.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.eval()
-    for part in (net.stem, *net.down[:2], *net.stage[:2]):
-        part.requires_grad_(False)
+def hold(net, count):
+    """Keeps the stem and the first count stages as they are, their batch norms' statistics too."""
+    for part in (net.stem, *net.down[:count], *net.stage[:count]):
+        part.eval().requires_grad_(False)
 
 
 def stages(specs):
@@ -115,10 +126,10 @@ class Trainer:
         torch.manual_seed(args.seed)
         self.net = Yolo(args.shape).to(self.device, memory_format=torch.channels_last)
         self.ema = Ema(self.net, args.ema)
-        if args.tune:
-            hold(self.net)
+        if args.hold:
+            hold(self.net, args.hold)
         self.opt = optimizer(self.net, args.lr, args.weight_decay)
-        self.step, self.spent = 0, 0.0
+        self.step, self.spent, self.seconds = 0, 0.0, args.seconds
         self.out = pathlib.Path(args.out)
         self.out.mkdir(parents=True, exist_ok=True)
         self.resume()
@@ -127,6 +138,7 @@ class Trainer:
         self.bank, self.draw = scene.Bank(rendered, photos.load(), self.device), draw
         self.forward = torch.compile(self.net, dynamic=False) if args.compile == "all" else self.net
         self.compose = scene.Composer(args.compile != "none")
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
     def resume(self):
         path = self.out / "last.pt"
@@ -164,7 +176,7 @@ class Trainer:
         with torch.autocast(self.device.type, torch.bfloat16):
             raws = self.forward(picture)
         total, parts = loss(raws, self.net.anchors, self.net.strides, boxes, classes, size,
-                            self.args.box)
+                            self.args.gains)
         self.opt.zero_grad(set_to_none=True)
         total.backward()
         share_gradients(self.net, self.world)
@@ -182,41 +194,73 @@ class Trainer:
         dist.broadcast(t, 0)
         return float(t)
 
+    def make_pool(self, size, batch):
+        args = self.args
+        return Pool(self.bank, self.draw, self.compose, size, batch, max(int(batch * args.fresh), 1),
+                    batch * args.pool, clean=args.clean, seed=args.seed + self.step)
+
+    def make_validation(self, size):
+        if not self.args.validate:
+            return None
+        draw = scene.Draw(self.device, 770_000 + self.rank)
+        return Validation(self.bank, draw, self.compose, size, self.args.validate)
+
     def run_stage(self, size, batch, end):
         args = self.args
-        pool = Pool(self.bank, self.draw, self.compose, size, batch, max(int(batch * args.fresh), 1),
-                    batch * args.pool)
+        validation, pool = self.make_validation(size), self.make_pool(size, batch)
+        self.validate(validation)
+        if args.until:
+            left = self.agree(args.until - time.time())
+            self.seconds = min(args.seconds, self.spent + max(left, 0.0))
         mean, count, seen_at, saved_at = 0.0, 0, time.time(), time.time()
-        while self.spent < end * args.seconds:
-            start = time.time()
+        while self.spent < end * self.seconds:
+            start, progress = time.time(), self.spent / self.seconds
+            if progress >= 1 - args.calm:
+                pool.mosaics = 0.0
             for _ in range(20):
-                mean = mean + self.train_step(pool, size, self.spent / args.seconds)
+                mean = mean + self.train_step(pool, size, progress)
                 count += 1
             if self.device.type == "cuda":
                 torch.cuda.synchronize()
             self.spent = self.agree(self.spent + time.time() - start)
-            if time.time() - saved_at > args.save_every:
-                self.save()
-                saved_at = time.time()
             if time.time() - seen_at > 10 and self.rank == 0:
                 self.report(size, batch, mean / count, count / (time.time() - seen_at))
                 mean, count, seen_at = 0.0, 0, time.time()
+            if self.agree(time.time() - saved_at) > args.save_every:
+                start, saved_at = time.time(), time.time()
+                self.save()
+                self.validate(validation)
+                self.spent = self.agree(self.spent + time.time() - start)
+                seen_at += time.time() - start
         self.save()
+        self.validate(validation)
+
+    def validate(self, validation):
+        if validation:
+            self.log({"step": self.step, "spent": round(self.spent, 1)}
+                     | validation.measure(self.ema.net, self.world))
+
+    def log(self, line):
+        if self.rank == 0:
+            with open(self.out / "log.jsonl", "a") as f:
+                f.write(json.dumps(line) + "\n")
+            print(self.args.shape, line, flush=True)
 
     def report(self, size, batch, parts, steps_a_second):
         line = {"step": self.step, "spent": round(self.spent, 1), "size": size,
                 "pictures_a_second": round(steps_a_second * batch * self.world),
+                "ms_a_step": round(1000 / steps_a_second), "lr": self.opt.param_groups[0]["lr"],
                 "box": round(float(parts[0]), 4), "obj": round(float(parts[1]), 5),
                 "cls": round(float(parts[2]), 4)}
-        with open(self.out / "log.jsonl", "a") as f:
-            f.write(json.dumps(line) + "\n")
-        print(self.args.shape, line, flush=True)
+        self.log(line)
 
     def run(self):
-        for size, batch, end in stages(self.args.stages):
-            if self.spent < end * self.args.seconds:
-                self.run_stage(size, batch, end)
-        self.save()
+        try:
+            for size, batch, end in stages(self.args.stages):
+                if self.spent < end * self.seconds:
+                    self.run_stage(size, batch, end)
+        finally:
+            self.save()
         if self.world > 1:
             dist.destroy_process_group()
 

@@ -10,6 +10,7 @@ the picture's edge takes away is thus measured in the pixels, whatever took it.
 import torch
 import torch.nn.functional as F
 
+from .constants import constant
 from .scene import fetch
 
 LUMA = (0.299, 0.587, 0.114)
@@ -54,7 +55,7 @@ def seen_share(bank, spec, picture):
     m, n = bank.boxes.shape[1], TILES * POINTS
     points = grid_points(bank.boxes[ids])
     at = spec["warp"].forward(points.flatten(2, 4)).view(b, k * m * n, n, 2)
-    luma = (picture * torch.tensor(LUMA, device=picture.device).view(3, 1, 1)).sum(1, keepdim=True)
+    luma = (picture * constant(LUMA, picture.device).view(3, 1, 1)).sum(1, keepdim=True)
     light = F.grid_sample(luma, at * (2 / c) - 1, align_corners=False)
     inside = ((at - c / 2).abs() < spec["content"].view(b, 1, 1, 2) / 2).all(-1)
     flat = points.view(b * k, m * n, n, 2)

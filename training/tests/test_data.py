@@ -107,6 +107,20 @@ def test_seeded_pools_are_equal(bank):
     assert one[0].shape == (8, 3, 64, 64)
 
 
+def test_without_mosaics_a_batch_has_as_many_pictures(bank):
+    pool = batch.Pool(bank, scene.Draw("cpu", 4), scene.Composer(), 64, 8, 4, 16, mosaics=0.25)
+    pool.mosaics = 0.0
+    picture, boxes, classes = pool.next()
+    assert picture.shape == (8, 3, 64, 64) and boxes.shape[:2] == classes.shape == (8, batch.MAX_BOXES)
+
+
+def test_clean_pictures_are_as_drawn(bank):
+    compose = scene.Composer()
+    shot, clean = (batch.scenes(bank, scene.Draw("cpu", 9), 8, 64, 640, compose, c)[0] for c in (0.0, 1.0))
+    spec = scene.layout(bank, scene.Draw("cpu", 9), 8, 64, 640)
+    assert torch.equal(clean, compose(bank, spec, 64).clamp(0, 1)) and not torch.equal(clean, shot)
+
+
 def test_no_pdf417_is_a_mere_line():
     rng = np.random.default_rng(11)
     shapes = [symbols.symbol(rng, CLASSES.index("pdf417")).shape for _ in range(60)]

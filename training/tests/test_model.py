@@ -12,7 +12,7 @@ import torch
 from codes import CLASSES, export
 from codes.loss import ciou, loss
 from codes.model import Decoded, Yolo
-from codes.train import Ema, optimizer, stages
+from codes.train import Ema, hold, optimizer, stages
 
 
 @pytest.mark.parametrize(("shape", "side", "rows"), [("n", 640, 25200), ("n6", 1280, 102000)])
@@ -39,15 +39,16 @@ def test_ciou_of_equal_and_of_apart_boxes():
     assert ciou(a, a + torch.tensor([100.0, 0, 0, 0])) < 0
 
 
-def test_the_box_gain_weighs_the_boxes_alone():
+@pytest.mark.parametrize(("gains", "more"), [((3.0, 1, 1), (2 * 0.05, 0, 0)), ((1.0, 1, 0.5), (0, 0, -0.25 * 10 / 85))])
+def test_each_gain_weighs_one_loss_alone(gains, more):
     torch.manual_seed(0)
     net, boxes = Yolo("n"), torch.tensor([[[32.0, 32, 96, 96]]])
     with torch.no_grad():
         raws = net(torch.rand(1, 3, 128, 128))
         args = raws, net.anchors, net.strides, boxes, torch.zeros(1, 1, dtype=torch.long), 128
-        (one, parts), (two, again) = loss(*args), loss(*args, 2.0)
+        (one, parts), (two, again) = loss(*args), loss(*args, gains)
     assert torch.equal(parts, again)
-    assert torch.allclose(two - one, 0.05 * parts[0])
+    assert torch.allclose(two - one, (torch.tensor(more) * parts).sum(), atol=1e-6)
 
 
 def test_a_small_network_learns_one_picture():
@@ -100,3 +101,18 @@ def test_calibration_moves_the_threshold_to_a_quarter():
 
 def test_stages_share_the_time():
     assert stages(["640:128:3", "1280:32:1"]) == [(640, 128, 0.75), (1280, 32, 1.0)]
+
+
+def test_held_stages_stay_as_they_are():
+    torch.manual_seed(0)
+    net, x = Yolo("n"), torch.rand(2, 3, 64, 64)
+    hold(net, 1)
+    before = {k: v.clone() for k, v in net.state_dict().items()}
+    opt = optimizer(net, 1e-2, 0.1)
+    boxes, classes = torch.tensor([[[8.0, 8, 40, 40]]] * 2), torch.zeros(2, 1, dtype=torch.long)
+    loss(net(x), net.anchors, net.strides, boxes, classes, 64)[0].backward()
+    opt.step()
+    same = {k for k, v in net.state_dict().items() if torch.equal(v, before[k])}
+    held = {k for k in before if k.startswith(("stem.", "down.0.", "stage.0."))}
+    assert held <= same
+    assert not [k for k in before if k.startswith(("down.1.", "stage.1.", "head.")) and k in same]
