@@ -73,16 +73,16 @@ def level_loss(raw, anchors, boxes, classes):
     return box, obj, (cls.mean(-1) * weight).sum()
 
 
-def loss(raws, model_anchors, strides, boxes, classes, size, gains=(1.0, 1.0, 1.0)):
+def loss(raws, model_anchors, strides, boxes, classes, size, gains=(1.0, 1.0, 1.0), shares=(1.0,) * 4):
     """Total and its three parts. boxes (B,M,4) x1,y1,x2,y2 in pixels, classes (B,M), -1 for none;
-    gains: further weights of boxes, objectness and classes."""
+    gains: further weights of boxes, objectness and classes; shares: of each level's boxes and classes."""
     wh = (boxes[..., 2:] - boxes[..., :2]).clamp(min=1)
     centred = torch.cat([(boxes[..., :2] + boxes[..., 2:]) / 2, wh], -1)
     levels = len(raws)
     parts = [torch.zeros((), device=boxes.device) for _ in range(3)]
     for i, raw in enumerate(raws):
         box, obj, cls = level_loss(raw, model_anchors[i] / strides[i], centred / strides[i], classes)
-        parts = [parts[0] + box, parts[1] + obj * BALANCE[levels][i], parts[2] + cls]
+        parts = [parts[0] + box * shares[i], parts[1] + obj * BALANCE[levels][i], parts[2] + cls * shares[i]]
     share = 3 / levels
     usual = (0.05 * share, 1.0 * (size / 640) ** 2 * share, 0.5 * raws[0].shape[-1] / 85 * share)
     total = sum(u * g * p for u, g, p in zip(usual, gains, parts, strict=True))

@@ -49,6 +49,8 @@ def parse():
     p.add_argument("--ema", type=float, default=0.9995, help="decay of the averaged weights")
     p.add_argument("--gains", type=float, nargs=3, default=(1.0, 1.0, 1.0),
                    help="further weights of the losses of boxes, objectness and classes")
+    p.add_argument("--shares", type=float, nargs="+", default=(1.0,) * 4,
+                   help="weight of each level's boxes and classes, finest first")
     p.add_argument("--clean", type=float, default=0.0, help="share of new pictures that no camera took")
     p.add_argument("--calm", type=float, default=0.0, help="last share of the time, without mosaics")
     p.add_argument("--validate", type=int, default=0,
@@ -176,7 +178,7 @@ class Trainer:
         with torch.autocast(self.device.type, torch.bfloat16):
             raws = self.forward(picture)
         total, parts = loss(raws, self.net.anchors, self.net.strides, boxes, classes, size,
-                            self.args.gains)
+                            self.args.gains, self.args.shares)
         self.opt.zero_grad(set_to_none=True)
         total.backward()
         share_gradients(self.net, self.world)

@@ -39,7 +39,8 @@ def test_ciou_of_equal_and_of_apart_boxes():
     assert ciou(a, a + torch.tensor([100.0, 0, 0, 0])) < 0
 
 
-@pytest.mark.parametrize(("gains", "more"), [((3.0, 1, 1), (2 * 0.05, 0, 0)), ((1.0, 1, 0.5), (0, 0, -0.25 * 10 / 85))])
+@pytest.mark.parametrize(("gains", "more"), [((3.0, 1, 1), (2 * 0.05, 0, 0)),
+                                             ((1.0, 1, 0.5), (0, 0, -0.25 * 10 / 85))])
 def test_each_gain_weighs_one_loss_alone(gains, more):
     torch.manual_seed(0)
     net, boxes = Yolo("n"), torch.tensor([[[32.0, 32, 96, 96]]])
@@ -49,6 +50,15 @@ def test_each_gain_weighs_one_loss_alone(gains, more):
         (one, parts), (two, again) = loss(*args), loss(*args, gains)
     assert torch.equal(parts, again)
     assert torch.allclose(two - one, (torch.tensor(more) * parts).sum(), atol=1e-6)
+
+
+def test_a_level_without_a_share_teaches_no_boxes():
+    torch.manual_seed(0)
+    net, boxes = Yolo("n"), torch.tensor([[[2.0, 2, 22, 24]]])  # matched on the finest level alone
+    raws = net(torch.rand(1, 3, 64, 64))
+    args = raws, net.anchors, net.strides, boxes, torch.zeros(1, 1, dtype=torch.long), 64
+    assert (loss(*args)[1][[0, 2]] > 0).all()
+    assert (loss(*args, shares=(0.0, 1, 1))[1][[0, 2]] == 0).all()
 
 
 def test_a_small_network_learns_one_picture():

@@ -16,7 +16,8 @@ import torch
 from codes.validate import Validation
 
 ROOT = pathlib.Path(__file__).parents[1]
-SMALL = "--shape n6 --stages 128:2:1 --pool 2 --lr 1e-3 --warm 5 --hold 1 --gains 4 2 0.5 --calm 0.5 --clean 0.5"
+SMALL = ("--shape n6 --stages 128:2:1 --pool 2 --lr 1e-3 --warm 5 --hold 1 --gains 4 2 0.5 "
+         "--shares 0.5 1 1.25 1.25 --calm 0.5 --clean 0.5")
 
 
 @pytest.fixture
