@@ -44,6 +44,17 @@ template <class Kernel> cudaError_t sac__launch_allow(Kernel *kernel, const sac_
     return status;
 }
 
+/// Whether kernels of the current GPU may overlap: before 9.0 they do not wait for each other
+/// (sac__grid_wait is nothing there).
+inline bool sac__launch_overlaps()
+{
+    int device = 0, major = 0;
+    return cudaGetDevice(&device) == cudaSuccess &&
+           cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) ==
+               cudaSuccess &&
+           major >= 9;
+}
+
 /// Enqueues a kernel. `name` is for the message. Returns 0 or SAC_EBACKEND.
 template <class... Parameters, class... Arguments>
 int sac__launch(const char *name, const sac_launch &launch, void (*kernel)(Parameters...),
@@ -62,7 +73,7 @@ int sac__launch(const char *name, const sac_launch &launch, void (*kernel)(Param
         attribute.val.clusterDim.x = launch.cluster;
         attribute.val.clusterDim.y = attribute.val.clusterDim.z = 1;
     }
-    if (launch.overlap) {
+    if (launch.overlap && sac__launch_overlaps()) {
         cudaLaunchAttribute &attribute = attributes[config.numAttrs++];
         attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
         attribute.val.programmaticStreamSerializationAllowed = 1;
