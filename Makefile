@@ -44,7 +44,7 @@ $(PYTHON): tests/requirements.txt
 	$(PYTHON) -m pip install -q --disable-pip-version-check -r tests/requirements.txt
 	touch $(PYTHON)
 
-check-gpu:
+check-gpu: $(PYTHON)
 	tools/check-gpu.sh $(BUILD)
 
 # Options: GPU_OPTIONS="--parts ours --cases s6-1280-b1"

@@ -4,7 +4,8 @@
 #     tools/bench-gpu.sh BUILD [options of bench/gpu.py]
 # BUILD is a build tree, or what tools/pack.sh made of one for a machine that builds nothing. The
 # peers want Python 3.11 or later with PyTorch, torchvision, CuPy, OpenCV, NumPy and onnx; $PYTHON
-# names it. All of it takes about six minutes on an H200; in pieces, one after the other:
+# names it. --budget SECONDS bounds all of it, and the report is written after each step; in pieces,
+# one after the other:
 #     tools/bench-gpu.sh BUILD --parts ours --cases s6-1280-b1 s-640-b1
 #     tools/bench-gpu.sh BUILD --parts peers; tools/bench-gpu.sh BUILD --parts report
 set -euo pipefail
