@@ -18,11 +18,12 @@ struct source {
     uint8_t *memory[2], *device_memory[2]; ///< luma or all, chroma
 };
 
-// A plane that ends where its memory does, upside down now and then. `offset`: bytes before it.
-static void random_plane(struct source *source, int plane, int row, int rows)
+// A plane that ends where its memory does, upside down now and then; not `odd`: rows as they come
+// from a camera. `offset`: bytes before it.
+static void random_plane(struct source *source, int plane, int row, int rows, int odd)
 {
-    const size_t stride = (size_t)row + (check_int(0, 1) ? (size_t)check_int(0, 70) : 0);
-    const size_t offset = (size_t)check_int(0, 1) * (size_t)check_int(0, 9);
+    const size_t stride = (size_t)row + (odd && check_int(0, 1) ? (size_t)check_int(0, 70) : 0);
+    const size_t offset = odd ? (size_t)check_int(0, 1) * (size_t)check_int(0, 9) : 0;
     const size_t size = offset + stride * ((size_t)rows - 1) + (size_t)row;
     uint8_t *memory = source->memory[plane] = room(size);
     const int extreme = check_int(0, 3) == 0;
@@ -31,7 +32,7 @@ static void random_plane(struct source *source, int plane, int row, int rows)
         memory[i] = extreme ? (byte & 1 ? 255 : 0) : byte;
     }
     source->device_memory[plane] = device_copy(memory, size);
-    const int flipped = check_int(0, 3) == 0;
+    const int flipped = odd && check_int(0, 3) == 0;
     const size_t first = offset + (flipped ? stride * ((size_t)rows - 1) : 0);
     const ptrdiff_t signed_stride = flipped ? -(ptrdiff_t)stride : (ptrdiff_t)stride;
     sac_image *const sides[] = {&source->host, &source->device};
@@ -42,14 +43,14 @@ static void random_plane(struct source *source, int plane, int row, int rows)
     }
 }
 
-static struct source random_source(int width, int height, sac_pixel_format format)
+static struct source random_source(int width, int height, sac_pixel_format format, int odd)
 {
     struct source source = {0};
     source.host = (sac_image){.width = width, .height = height, .format = format};
     source.device = source.host;
     source.device.memory = check_int(0, 1) ? SAC_CUDA : SAC_HOST_PINNED;
-    random_plane(&source, 0, width * steps[format], height);
-    if (format == SAC_NV12) random_plane(&source, 1, (width + 1) / 2 * 2, (height + 1) / 2);
+    random_plane(&source, 0, width * steps[format], height, odd);
+    if (format == SAC_NV12) random_plane(&source, 1, (width + 1) / 2 * 2, (height + 1) / 2, odd);
     return source;
 }
 
@@ -135,7 +136,7 @@ static void add_picture(struct sac__batch *batch, int n, const struct sac__input
                         sac_workspace *workspace)
 {
     *source = random_source(check_extent(CHECK_CASES(7, 10)), check_extent(8),
-                            (sac_pixel_format)check_int(SAC_BGR8, SAC_NV12));
+                            (sac_pixel_format)check_int(SAC_BGR8, SAC_NV12), 1);
     const int empty = check_int(0, 9) == 0;
     sac_letterbox_options options = {(sac_fit)check_int(0, 3), check_int(0, 1), 0};
     if (options.fit == SAC_FIT_AUTO) options.fit = SAC_FIT_PAD; // changes the extents
@@ -295,7 +296,7 @@ static void bench_turns(int width, int height, sac_pixel_format format, int size
     struct sac__input input = {NULL, layout, dtype, 1, size, size, 114, 1};
     const size_t bytes = input_elements(&input) * sac_dtype_bytes(dtype);
     for (int k = 0; k < turns; k++) {
-        sources[k] = random_source(width, height, format);
+        sources[k] = random_source(width, height, format, 0);
         sources[k].device.memory = SAC_CUDA;
         struct sac__batch *batch = room(sac__batch_bytes(1, 1));
         sac__batch_start(batch, 1, 1);
