@@ -165,7 +165,7 @@ std::string describe(const sac_im2col &m, const std::vector<uint16_t> &seen,
                      const std::vector<uint16_t> &wanted)
 {
     auto name = [&](uint16_t value, size_t size) -> std::string {
-        char text[64];
+        char text[96];
         const int i = value - 1, pixel = i / m.pitch;
         if (value == 0) return "zero";
         if (value == UNTOUCHED) return "untouched";

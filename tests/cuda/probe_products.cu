@@ -168,7 +168,7 @@ int mark_of(float value)
 template <int N> std::string describe(const layout &left, const layout &right)
 {
     operand a(64), b(N);
-    char text[96];
+    char text[128];
     for (size_t i = 0; i < a.values.size(); i++)
         a.set(i, i / DEPTH == i % DEPTH);
     for (size_t i = 0; i < b.values.size(); i++)
