@@ -311,27 +311,24 @@ template <class T> __device__ void block_sum(float *sum, const float *from, int 
     order_halves(sum);
 }
 
-/// The same from all blocks of the cluster.
+/// The same from all blocks of the cluster, each of which has summed its own parts.
 template <class T>
 __device__ void cluster_sum(float *sum, uint32_t shared, int ranks, int row, int column)
 {
+    uint32_t half = static_cast<uint32_t>(second_first()) * 16;
 #pragma unroll
     for (int i = 0; i < 8; i++)
         sum[i] = 0;
     for (int rank = 0; rank < ranks; rank++) {
         uint32_t from = sac__mapa(shared, rank) + (row * T::WIDTH + column) * 4;
-        uint32_t half = static_cast<uint32_t>(second_first()) * 16;
-#pragma unroll
-        for (int k = 0; k < T::WARPS_K; k++, from += T::SUMS * 4) {
-            add_four(sum, sac__ld_cluster4(from + half));
-            add_four(sum + 4, sac__ld_cluster4(from + (16 - half)));
-        }
+        add_four(sum, sac__ld_cluster4(from + half));
+        add_four(sum + 4, sac__ld_cluster4(from + (16 - half)));
     }
     order_halves(sum);
 }
 
 /// Runs work(row, column) for the groups of 8 channels of a tile that exist; `rank` of `ranks`
-/// shares of its rows.
+/// equal shares of its rows.
 template <class T, class Work>
 __device__ void for_groups(const sac_conv_problem &p, const place &at, int rank, int ranks,
                            Work work)
@@ -339,8 +336,9 @@ __device__ void for_groups(const sac_conv_problem &p, const place &at, int rank,
     constexpr int GROUPS = T::COLUMNS / 8, LINES = T::THREADS / GROUPS;
     int thread = static_cast<int>(threadIdx.x), column = thread % GROUPS * 8;
     int rows = p.pixels - at.row < T::ROWS ? p.pixels - at.row : T::ROWS;
+    int share = T::ROWS / ranks, end = (rank + 1) * share < rows ? (rank + 1) * share : rows;
     if (at.column + column >= p.conv.out_channels) return;
-    for (int row = thread / GROUPS + rank * LINES; row < rows; row += ranks * LINES)
+    for (int row = thread / GROUPS + rank * share; row < end; row += LINES)
         work(row, column);
 }
 
@@ -366,16 +364,17 @@ __device__ uint4 residual_or_zero(const sac_conv_problem &p, int row, int k)
 
 template <class T>
 __device__ void addends_open(addends &add, const sac_conv_problem &p, const place &at, int rank,
-                             const float *shared)
+                             int ranks, const float *shared)
 {
-    constexpr int GROUPS = T::COLUMNS / 8, LINES = T::THREADS / GROUPS;
-    int k = group_of<T>(p, at), row = static_cast<int>(threadIdx.x) / GROUPS + rank * LINES;
+    constexpr int GROUPS = T::COLUMNS / 8;
+    int k = group_of<T>(p, at), share = T::ROWS / ranks;
+    int line = static_cast<int>(threadIdx.x) / GROUPS;
     add = {};
     if (k < 0) return;
     const float *bias = shared + T::BIAS / 4 + (k - at.column);
     add_four(add.bias, *reinterpret_cast<const float4 *>(bias));
     add_four(add.bias + 4, *reinterpret_cast<const float4 *>(bias + 4));
-    if (row < T::ROWS) add.residual = residual_or_zero(p, at.row + row, k);
+    if (line < share) add.residual = residual_or_zero(p, at.row + rank * share + line, k);
 }
 
 /// Finishes `rank`'s share of a tile's rows; sum_of(sum, row, column) says what the sums are. The
@@ -385,12 +384,13 @@ __device__ void finish_rows(const sac_conv_problem &p, const place &at, int rank
                             const addends &add, Sum sum_of)
 {
     constexpr int LINES = T::THREADS / (T::COLUMNS / 8);
+    const int end = T::ROWS / ranks * (rank + 1);
     uint4 residual = add.residual;
     for_groups<T>(p, at, rank, ranks, [&](int row, int column) {
-        int k = at.column + column, further = row + ranks * LINES;
+        int k = at.column + column, further = row + LINES;
         uint4 next = {};
         float sum[8];
-        if (further < T::ROWS) next = residual_or_zero(p, at.row + further, k);
+        if (further < end) next = residual_or_zero(p, at.row + further, k);
         sum_of(sum, row, column);
 #pragma unroll
         for (int i = 0; i < 8; i++)
@@ -448,13 +448,28 @@ __device__ void finish_workspace(const sac_conv_problem &p, const place &at, int
     });
 }
 
+/// Each thread puts the sum of all parts where the first was. What others fetch over the cluster's
+/// network, the slowest way here, is then one part.
+template <class T>
+__device__ void sum_parts(const sac_conv_problem &p, const place &at, float *shared)
+{
+    for_groups<T>(p, at, 0, 1, [&](int row, int column) {
+        float sum[8];
+        block_sum<T>(sum, shared, row, column);
+        float4 *to = reinterpret_cast<float4 *>(shared + row * T::WIDTH + column);
+        to[0] = make_float4(sum[0], sum[1], sum[2], sum[3]);
+        to[1] = make_float4(sum[4], sum[5], sum[6], sum[7]);
+    });
+}
+
 template <class T>
 __device__ void finish_cluster(const sac_conv_problem &p, const place &at, int split,
-                               const addends &add, uint32_t shared)
+                               const addends &add, float *shared)
 {
+    if (T::WARPS_K > 1) sum_parts<T>(p, at, shared);
     sac__cluster_sync_shared();
     finish_rows<T>(p, at, at.rank, split, add, [&](float *sum, int row, int column) {
-        cluster_sum<T>(sum, shared, split, row, column);
+        cluster_sum<T>(sum, sac__shared_address(shared), split, row, column);
     });
     sac__cluster_sync_relaxed(); // nobody ends while others read
 }
@@ -472,11 +487,11 @@ __global__ void __launch_bounds__(T::THREADS, T::BLOCKS)
     accumulate<T>(sums, sac__shared_address(shared), p, at, p.steps * at.rank / split,
                   p.steps * (at.rank + 1) / split);
     addends add;
-    addends_open<T>(add, p, at, cluster ? at.rank : 0, shared);
+    addends_open<T>(add, p, at, cluster ? at.rank : 0, cluster ? split : 1, shared);
     put_sums<T>(shared, sums);
     __syncthreads();
     if (cluster)
-        finish_cluster<T>(p, at, split, add, sac__shared_address(shared));
+        finish_cluster<T>(p, at, split, add, shared);
     else if (split > 1)
         finish_workspace<T>(p, at, split, add, shared);
     else
