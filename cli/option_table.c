@@ -49,7 +49,8 @@ const struct verb verb_table[] = {
      "Builds a TensorRT engine from an ONNX model, which detect, inspect and bench then take in "
      "the model's place. It runs on GPUs and versions of TensorRT like those here, unless the "
      "options below say otherwise. Extents that the model leaves open get a range: what is tuned "
-     "for lies between the least and the most that it will take. The file appears whole or not at all.\n",
+     "for lies between the least and the most that it will take. The file appears whole or not at "
+     "all.\n",
      "saccade build yolov5s.onnx -o yolov5s.engine\nfp16, the decode tail in fp32\n"
      "saccade build dynamic.onnx -o d.engine --batch 1:8:32 --height 640 --width 640\n"
      "batches up to 32, tuned for 8\n"

@@ -351,6 +351,7 @@ static double check_case(struct layer_case *c, int half, double allowed)
     struct twin t;
     float *found = room(c->elements * sizeof *found);
     const char *what = describe(c, half);
+    check_now(what);
     twin_open(&t, c, half);
     int error = sac__task_launch(&t.task, NULL);
     CHECK(!error, "%s: %s", what, sac_error_message());

@@ -277,6 +277,7 @@ static void check_ways(const struct reference *r, int half)
         int tuned, kept;
     } ways[] = {{"first usable", 0, 0}, {"tuned", 1, 1}, {"from the cache", 0, 1}};
     for (int k = 0; k < 3; k++) {
+        check_now(ways[k].name);
         struct sac_plan *plan = plan_of(r->path, r->shape, half);
         struct sac_program *program = program_of(r->path, plan, ways[k].tuned ? tune_seconds : -1,
                                                  ways[k].kept ? folder : "");

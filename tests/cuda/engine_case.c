@@ -57,6 +57,7 @@ static void find_plugin(const char *program)
 void case_setup(int argc, char **argv)
 {
     const char *folder = argc > 1 ? argv[1] : ".";
+    setvbuf(stdout, NULL, _IOLBF, 0); // what was under way is known when it is stopped
     find_plugin(argv[0]);
     case_v5 = model(0, folder, "v5");
     case_v8 = model(1, folder, "v8");

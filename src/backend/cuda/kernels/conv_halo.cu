@@ -157,7 +157,8 @@ __device__ inline unsigned thread_of_block()
     return __shfl_sync(0xffffffffu, threadIdx.x, static_cast<int>(threadIdx.x & 31));
 }
 
-/// What a thread writes: 8 channels from k on of some pixels of each tile, the first at (y,x) in it.
+/// What a thread writes: 8 channels from k on of some pixels of each tile, the first at (y,x) in
+/// it.
 struct sink {
     __half *out;
     int pitch, k; ///< k -1: nothing
