@@ -2,10 +2,12 @@
 #include "model.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 #include "error.h"
@@ -107,8 +109,14 @@ static int read_file(uint8_t **bytes_out, size_t *size_out, FILE *file)
 int sac__model_open(struct sac_model **model_out, const char *path)
 {
     *model_out = NULL;
-    FILE *file = fopen(path, "rb");
-    if (!file) return sac__fail(SAC_EIO, "%s: cannot be opened: %s", path, strerror(errno));
+    // O_NONBLOCK: a FIFO without a writer would make open wait for ever.
+    const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    FILE *file = descriptor < 0 ? NULL : fdopen(descriptor, "rb");
+    if (!file) {
+        const int why = errno;
+        if (descriptor >= 0) close(descriptor);
+        return sac__fail(SAC_EIO, "%s: cannot be opened: %s", path, strerror(why));
+    }
     uint8_t *bytes = NULL;
     size_t size = 0;
     errno = 0;

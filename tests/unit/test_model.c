@@ -4,7 +4,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "model/model.h"
@@ -255,6 +257,15 @@ static void files(void **state)
     assert_string_equal(sac_error_message(), "/tmp: no regular file");
     char path[] = "/tmp/sac_test_model_XXXXXX";
     int fd = mkstemp(path);
+    unlink(path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    alarm(10); // a pipe that no one writes to: an error, not a wait
+    assert_int_equal(sac__model_open(&model, path), SAC_EIO);
+    alarm(0);
+    assert_non_null(strstr(sac_error_message(), ": no regular file"));
+    unlink(path);
+    close(fd);
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
     size_t size;
     uint8_t *bytes = onnx_file_write(&FILE_OF(.metadata = {"stride", "32"}), &size);
     assert_int_equal(write(fd, bytes, size), size);
