@@ -158,10 +158,11 @@ SAC__DEVICE uint32_t resize_slow(const sac__picture &picture, sac__tap row, Colu
     return bytes;
 }
 
-template <class T> SAC__DEVICE T value_of(int32_t byte, int scaled)
+/// A byte as the input's arithmetic has it; sac__element makes an element of it.
+template <class T> SAC__DEVICE auto value_of(int32_t byte, int scaled)
 {
     if constexpr (sizeof(T) == 1) return (T)byte;
-    else return sac__element<T>(sac__input_value((uint8_t)byte, scaled));
+    else return sac__input_value((uint8_t)byte, scaled);
 }
 
 /// Where a unit's pixels come from. Returns the last column, -1 where all are padding.
@@ -214,13 +215,14 @@ SAC__DEVICE void write_lines(const sac__input &input, const sac__picture *pictur
     Column columns[units::pixels];
     const int32_t last = set_columns<units::pixels>(columns, picture, units::x(unit));
     const Source source(picture);
-    const T pad = value_of<T>(input.pad, input.scaled);
+    const auto pad = value_of<T>(input.pad, input.scaled);
 #pragma unroll 1
     for (int k = 0; k < LINES && (first_line + k) * units::rows < input.height; k++) {
         const Row &row = rows[units::y(k, unit)];
         T values[units::pixels][3];
 #pragma unroll
-        for (int p = 0; p < 3 * units::pixels; p++) values[p / 3][p % 3] = pad;
+        for (int p = 0; p < 3 * units::pixels; p++)
+            values[p / 3][p % 3] = sac__element<T>(pad);
         if (row.tap.first >= 0 && last >= 0) {
             int32_t bytes[units::pixels][3] = {};
             if (row.inside || reaches(source, row, last))
@@ -234,8 +236,8 @@ SAC__DEVICE void write_lines(const sac__input &input, const sac__picture *pictur
                 }
 #pragma unroll
             for (int p = 0; p < 3 * units::pixels; p++) {
-                const int32_t byte = columns[p / 3].weights ? bytes[p / 3][p % 3] : input.pad;
-                values[p / 3][p % 3] = value_of<T>(byte, input.scaled);
+                const auto value = value_of<T>(bytes[p / 3][p % 3], input.scaled);
+                values[p / 3][p % 3] = sac__element<T>(columns[p / 3].weights ? value : pad);
             }
         }
         sac__store_unit<LAYOUT, T>(input, n, first_line + k, unit, values);

@@ -11,7 +11,7 @@
 #include "ops/cuda/ops.h"
 
 /// An element of the input: float, half's bits, or a byte.
-template <class T> SAC__DEVICE T sac__element(float value)
+template <class T, class Value> SAC__DEVICE T sac__element(Value value)
 {
     if constexpr (sizeof(T) == 2) return sac__float_half(value);
     else return (T)value;
