@@ -99,4 +99,7 @@ struct timing {
 };
 int sac__timing_run(const struct timing *timing, double *us_out);
 
+/// Seconds of a clock that only goes forward.
+double sac__timing_now(void);
+
 #endif
