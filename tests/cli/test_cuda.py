@@ -25,9 +25,12 @@ def cuda():
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
     """The same, with the processor's backend beside it."""
-    folder = tmp_path_factory.mktemp("plugins")
+    folder = tmp_path_factory.mktemp("both") / "plugins"
+    folder.mkdir()
     for plugin in (PLUGIN, BUILD / "lib" / "libsaccade-openvino.so"):
         os.symlink(plugin, folder / plugin.name)
+    emulator = BUILD / "lib" / "libcuda_emulator.so"  # which the plugin looks for beside its folder
+    os.symlink(emulator, folder.parent / emulator.name)
     return {"SACCADE_PLUGINS": str(folder), "SACCADE_TUNE_SECONDS": "0"}
 
 

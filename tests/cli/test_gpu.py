@@ -160,7 +160,9 @@ def test_report(reporter, gpu, tiny, tmp_path, monkeypatch):
               "ours": {name: row}, "peers": peers, "kernels": {"check_a --bench": "1 µs"}}
     row["layers"] = [{"shape": "1x2", "kernel": "mma", "us": 9.0, "roof_us": 1.0}]
     monkeypatch.setattr(sys, "argv", ["gpu.py", str(BUILD), "--results", str(tmp_path)])
-    figures = reporter.write_report(reporter.arguments(), report)
+    stem = reporter.write_report(reporter.arguments(), report)
+    figures = report["figures"]
+    assert stem == tmp_path / "2000-01-01-toy"
     assert figures[0]["peers"]["numpy way"] == 9.0 and figures[0]["agree"]["staged, resident"] == 1
     text = (tmp_path / "2000-01-01-toy.md").read_text()
     assert "| n-640-b1 |" in text and "check_a --bench" in text and "| 1x2 | mma |" in text and "9.000" in text
