@@ -101,7 +101,8 @@ function(cuda_emulate target exact)
     target_compile_definitions(${target} PUBLIC SAC_EMULATED)
     target_compile_options(${target} PRIVATE
         $<$<COMPILE_LANGUAGE:CXX>:-O2 -fno-strict-aliasing -Wno-unknown-pragmas -Wno-unused-function
-            -Wno-unused-parameter -Wno-shadow>)
+            -Wno-unused-parameter -Wno-shadow>
+        $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-psabi>) # notes on 64-byte parameters
     target_compile_options(${target} PRIVATE -ffp-contract=off)
     # Pointers that may be null are moved and tested before use; programs in C link without clang's
     # C++ part.

@@ -13,6 +13,13 @@ enum { JOBS = 4 };
 // A page here and there is the allocator's own affair.
 static const double most_growth = 4 << 20;
 
+/// AddressSanitizer asks for this: freed memory is not kept, or it would look lost.
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "quarantine_size_mb=0:thread_local_quarantine_size_kb=0";
+}
+
 /// Bytes of the process in memory, and bytes that the device has left.
 struct memory {
     double resident, unused;
