@@ -169,10 +169,7 @@ int sac__eval_where(struct sac_graph *graph, int node)
     }
     for (int64_t k = 0, count = sac__tensor_count(y); k < count; k++) {
         int from = in[0]->i[at[0]] ? 1 : 2;
-        if (y->f)
-            y->f[k] = in[from]->f[at[from]];
-        else
-            y->i[k] = in[from]->i[at[from]];
+        sac__copy_value(y, k, in[from], at[from]);
         advance(y->shape, y->ndim, index, 3, steps, at);
     }
     return 0;

@@ -10,10 +10,7 @@ static void gather_strided(struct sac_gtensor *y, const struct sac_gtensor *x, i
 {
     int64_t index[SAC__RANK] = {0}, at = base;
     for (int64_t k = 0, count = sac__tensor_count(y); k < count; k++) {
-        if (y->f)
-            y->f[k] = x->f[at];
-        else
-            y->i[k] = x->i[at];
+        sac__copy_value(y, k, x, at);
         for (int axis = y->ndim - 1; axis >= 0; axis--) {
             at += steps[axis];
             if (++index[axis] < y->shape[axis]) break;
@@ -51,12 +48,8 @@ int sac__eval_fill(struct sac_graph *graph, int node)
     int given = !sac__attr_tensor(graph, node, "value", value);
     struct sac_gtensor *y = sac__output(graph, node, 0), *v = &graph->tensors[value];
     int64_t usable = given && sac__tensor_count(v) > 0, count = sac__tensor_count(y);
-    for (int64_t k = 0; usable && k < count; k++) { // otherwise zeros, as it is
-        if (y->f)
-            y->f[k] = v->f[0];
-        else
-            y->i[k] = v->i[0];
-    }
+    for (int64_t k = 0; usable && k < count; k++) // otherwise zeros, as it is
+        sac__copy_value(y, k, v, 0);
     sac__tensor_drop(graph, value);
     return 0;
 }
@@ -172,12 +165,8 @@ int sac__eval_gather(struct sac_graph *graph, int node)
             if (i < 0 || i >= extent)
                 return sac__node_fail(graph, node, SAC_EMODEL, "index %lld of %lld",
                                       (long long)index->i[k], (long long)extent);
-            for (int64_t p = 0; p < inner; p++, to++) {
-                if (y->f)
-                    y->f[to] = x->f[(o * extent + i) * inner + p];
-                else
-                    y->i[to] = x->i[(o * extent + i) * inner + p];
-            }
+            for (int64_t p = 0; p < inner; p++, to++)
+                sac__copy_value(y, to, x, (o * extent + i) * inner + p);
         }
     return 0;
 }

@@ -23,6 +23,16 @@ static inline struct sac_gtensor *sac__output(const struct sac_graph *graph, int
     return &graph->tensors[graph->nodes[node].outputs[k]];
 }
 
+/// Value `at` of x becomes value k of y, which is of the same type.
+static inline void sac__copy_value(struct sac_gtensor *y, int64_t k, const struct sac_gtensor *x,
+                                   int64_t at)
+{
+    if (y->f)
+        y->f[k] = x->f[at];
+    else
+        y->i[k] = x->i[at];
+}
+
 /// Values of a small integer operand: input k where there is one, else attribute `name` (may be
 /// NULL). Writes their number, or -1 when there is neither. Errors: SAC_EUNSUPPORTED (not
 /// constant).

@@ -53,10 +53,7 @@ int sac__eval_reduce(struct sac_graph *graph, int node)
             int64_t other = at + i * sizes[2];
             if (x->f ? x->f[other] > x->f[best] : x->i[other] > x->i[best]) best = other;
         }
-        if (y->f)
-            y->f[k] = x->f[best];
-        else
-            y->i[k] = x->i[best];
+        sac__copy_value(y, k, x, best);
     }
     return 0;
 }
@@ -150,10 +147,7 @@ int sac__eval_pick(struct sac_graph *graph, int node)
             rest /= y->shape[a];
             step *= x->shape[a];
         }
-        if (y->f)
-            y->f[k] = x->f[at];
-        else
-            y->i[k] = x->i[at];
+        sac__copy_value(y, k, x, at);
     }
     return 0;
 }
@@ -184,10 +178,7 @@ int sac__eval_tile(struct sac_graph *graph, int node)
             rest /= y->shape[a];
             step *= x->shape[a];
         }
-        if (y->f)
-            y->f[k] = x->f[at];
-        else
-            y->i[k] = x->i[at];
+        sac__copy_value(y, k, x, at);
     }
     return 0;
 }
