@@ -124,43 +124,46 @@ static void run_pixelwise(const struct run *run, const struct sac_layer *layer)
     }
 }
 
-/// One query of one head against all keys; `weights` has room for all places.
+/// One query of one head against all keys, in double: sums over thousands of keys cost the digits
+/// that kernels are checked to. `weights` has room for all places, `mixed` for a value.
 static void attend(const struct run *run, const struct sac_layer *layer, int64_t first,
-                   int64_t places, int head, int64_t place, float *weights)
+                   int64_t places, int head, int64_t place, double *weights, double *mixed)
 {
     const float *query = at(run, &layer->in, first + place) + head * layer->key;
     int64_t keys = (int64_t)layer->heads * layer->key;
-    float most = -INFINITY, sum = 0,
-          *out = at(run, &layer->out[0], first + place) + head * layer->value;
+    double most = -INFINITY, sum = 0;
     for (int64_t j = 0; j < places; j++) {
         const float *key = at(run, &layer->in, first + j) + keys + head * layer->key;
-        float product = 0;
+        double product = 0;
         for (int c = 0; c < layer->key; c++)
-            product += query[c] * key[c];
-        weights[j] = product * layer->scale;
-        most = fmaxf(most, weights[j]);
+            product += (double)query[c] * (double)key[c];
+        weights[j] = product * (double)layer->scale;
+        most = fmax(most, weights[j]);
     }
     for (int64_t j = 0; j < places; j++)
-        sum += weights[j] = expf(weights[j] - most);
+        sum += weights[j] = exp(weights[j] - most);
     for (int c = 0; c < layer->value; c++)
-        out[c] = 0;
+        mixed[c] = 0;
     for (int64_t j = 0; j < places; j++) {
         const float *value = at(run, &layer->in, first + j) + 2 * keys + head * layer->value;
         for (int c = 0; c < layer->value; c++)
-            out[c] += weights[j] / sum * value[c];
+            mixed[c] += weights[j] * (double)value[c];
     }
+    float *out = at(run, &layer->out[0], first + place) + head * layer->value;
+    for (int c = 0; c < layer->value; c++)
+        out[c] = (float)(mixed[c] / sum);
 }
 
 static int run_attention(const struct run *run, const struct sac_layer *layer)
 {
     const struct sac_buffer *b = &run->plan->buffers[layer->in.buffer];
     int64_t places = b->height * b->width / layer->areas;
-    float *weights = malloc((size_t)places * sizeof *weights);
+    double *weights = malloc((size_t)(places + layer->value) * sizeof *weights);
     if (!weights) return sac__fail(SAC_ENOMEM, "out of memory for attention");
     for (int64_t n = 0; n < b->n * layer->areas; n++)
         for (int head = 0; head < layer->heads; head++)
             for (int64_t place = 0; place < places; place++)
-                attend(run, layer, n * places, places, head, place, weights);
+                attend(run, layer, n * places, places, head, place, weights, weights + places);
     free(weights);
     return 0;
 }

@@ -287,11 +287,11 @@ __device__ void add_turn(const attention &a, const query<T> &q, int first, int c
     for (int j = 0; j < count; j++)
         part += expf(q.logits[j] - now);
     for (int c = static_cast<int>(threadIdx.x); c < a.value; c += BLOCK) {
-        float mixed = q.mixed[c] * shrink;
+        float mixed = 0; // of this turn by itself: short sums keep more digits
         for (int j = 0; j < count; j++)
             mixed +=
                 expf(q.logits[j] - now) * static_cast<float>(q.values[(first + j) * q.pitch + c]);
-        q.mixed[c] = mixed;
+        q.mixed[c] = q.mixed[c] * shrink + mixed;
     }
     *most = now;
     *sum = *sum * shrink + part;

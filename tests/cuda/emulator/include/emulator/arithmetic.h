@@ -91,15 +91,13 @@ static inline unsigned __brev(unsigned x)
     return reversed;
 }
 
-/// Byte i of the result is byte s[i] of y:x; selectors with bit 3 set spread the byte's sign.
+/// Byte i of the result is byte s[i] of y:x; bit 3 of a selector counts for nothing, unlike prmt's.
 static inline unsigned __byte_perm(unsigned x, unsigned y, unsigned s)
 {
     const unsigned long long both = (unsigned long long)y << 32 | x;
     unsigned result = 0;
     for (int i = 0; i < 4; i++) {
-        const unsigned pick = s >> 4 * i & 0xf;
-        unsigned byte = (unsigned)(both >> 8 * (pick & 7)) & 0xff;
-        if (pick & 8) byte = byte & 0x80 ? 0xff : 0;
+        const unsigned byte = (unsigned)(both >> 8 * (s >> 4 * i & 7)) & 0xff;
         result |= byte << 8 * i;
     }
     return result;
