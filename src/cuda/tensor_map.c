@@ -93,7 +93,7 @@ int sac__im2col_map(struct sac_tensor_map *map_out, const struct sac_im2col *im2
     const cuuint32_t steps[4] = {1, (cuuint32_t)im2col->stride[1], (cuuint32_t)im2col->stride[0],
                                  1};
     int lower[2], upper[2];
-    encode_im2col *encode;
+    encode_im2col *encode = NULL;
     CUtensorMap map;
     int error = find("cuTensorMapEncodeIm2col", (void *)&encode);
     if (error) return error;
@@ -113,7 +113,7 @@ int sac__tile_map(struct sac_tensor_map *map_out, const struct sac_tile *tile)
     const cuuint32_t box[4] = {(cuuint32_t)tile->box, (cuuint32_t)(tile->across * tile->step),
                                (cuuint32_t)tile->down, 1};
     const cuuint32_t steps[4] = {1, (cuuint32_t)tile->step, 1, 1};
-    encode_tiled *encode;
+    encode_tiled *encode = NULL;
     CUtensorMap map;
     int error = find("cuTensorMapEncodeTiled", (void *)&encode);
     if (error) return error;
