@@ -205,6 +205,44 @@ static void pictures_may_lie_anywhere(void **state)
     }
 }
 
+// A whole number of times as large as the network's input: not all of their rows are copied.
+static void large_pictures_are_found_the_same_in(void **state)
+{
+    enum { MOST = 6, WIDTH = 64 * MOST, HEIGHT = 48 * MOST };
+    static const sac_pixel_format formats[] = {SAC_BGR8, SAC_RGBA8, SAC_NV12, SAC_GRAY8};
+    static const int pixel[] = {3, 4, 1, 1};
+    static uint8_t bytes[HEIGHT * 3 / 2][WIDTH * 4];
+    (void)state;
+    for (int y = 0; y < HEIGHT * 3 / 2; y++)
+        for (int x = 0; x < WIDTH * 4; x++)
+            bytes[y][x] = (uint8_t)(((x / 90 ^ y / 40) & 1 ? 200 : 30) + (x * 7 + y * 13) % 31);
+    for (int k = 0; k < 2 * (MOST - 2); k++) {
+        sac_image image;
+        sac_detections found[2];
+        const int step = 3 + k % 4, format = (k + k / 4) % 4, width = 64 * step, height = 48 * step;
+        const int stride = k / 4 ? WIDTH * 4 : width * pixel[format];
+        if (formats[format] == SAC_NV12)
+            case_succeed(sac_image_wrap_nv12(&image, bytes, stride, bytes[0] + height * stride,
+                                             stride, width, height, SAC_HOST, 0));
+        else
+            case_succeed(
+                sac_image_wrap(&image, bytes, width, height, stride, formats[format]));
+        if (k % 3 == 2 && formats[format] != SAC_NV12) {
+            image.data += (height - 1) * image.stride;
+            image.stride = -image.stride;
+        }
+        for (int feed = 0; feed < 2; feed++) {
+            const sac_detector_options options =
+                case_options(feed ? SAC_FEED_STAGED : SAC_FEED_RESIDENT, SAC_PRECISION_FP32);
+            sac_detector *detector = case_open(case_v5, &options);
+            case_run(detector, &image, 1, &found[feed]);
+            sac_detector_close(&detector);
+        }
+        case_same(&found[0], &found[1], 1);
+        case_free(found, 2);
+    }
+}
+
 // --- beside others
 
 struct worker {
@@ -322,6 +360,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_network_equals_the_reference),
         cmocka_unit_test(staged_equals_resident),
         cmocka_unit_test(pictures_may_lie_anywhere),
+        cmocka_unit_test(large_pictures_are_found_the_same_in),
         cmocka_unit_test(two_threads_on_two_detectors_each_find_the_same),
         cmocka_unit_test(a_job_works_in_the_callers_stream),
         cmocka_unit_test(the_plan_is_described),

@@ -42,6 +42,7 @@ static int grow_upload(struct frame *frame, size_t bytes)
         frame->upload_bytes = bytes;
     else
         frame->upload = NULL;
+    if (!error) error = SAC__CUDA(cudaMemsetAsync, frame->upload, 0, bytes, frame->stream);
     return error;
 }
 
@@ -52,7 +53,8 @@ static int plan_upload(struct frame *frame, const struct sac_frame_input *input)
     for (size_t i = 0; i < input->count && !error; i++) {
         error = check_letterbox(frame, &input->letterboxes[i]);
         if (!error)
-            error = sac__upload_plan(&frame->pictures[i], &bytes, &input->images[i], frame->device,
+            error = sac__upload_plan(&frame->pictures[i], &bytes, &input->images[i],
+                                     &input->letterboxes[i], frame->device,
                                      frame->settings.read_pinned);
     }
     return error ? error : grow_upload(frame, bytes);

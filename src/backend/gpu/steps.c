@@ -52,7 +52,7 @@ static int grow_batch(struct sac_gpu_step *step, int capacity)
     return error;
 }
 
-static int grow_upload(struct sac_gpu_step *step, size_t bytes)
+static int grow_upload(struct sac_gpu_step *step, size_t bytes, cudaStream_t stream)
 {
     if (bytes <= step->upload_bytes) return 0;
     cudaFree(step->upload);
@@ -60,12 +60,13 @@ static int grow_upload(struct sac_gpu_step *step, size_t bytes)
     step->upload_bytes = 0;
     int error = sac__gpu_check(cudaMalloc(&step->upload, bytes), "cudaMalloc for a picture", bytes);
     if (!error) step->upload_bytes = bytes;
+    if (!error) error = SAC__CUDA(cudaMemsetAsync, step->upload, 0, bytes, stream);
     return error;
 }
 
 // The oldest step, once its kernel has read what it holds.
 static int take_step(struct sac_gpu_step **step_out, struct sac_gpu_steps *steps, int capacity,
-                     size_t upload_bytes)
+                     size_t upload_bytes, cudaStream_t stream)
 {
     struct sac_gpu_step *step = &steps->steps[steps->next++ % SAC__STEPS];
     int error = 0;
@@ -74,7 +75,7 @@ static int take_step(struct sac_gpu_step **step_out, struct sac_gpu_steps *steps
     else
         error = SAC__CUDA(cudaEventCreateWithFlags, &step->used, cudaEventDisableTiming);
     if (!error) error = grow_batch(step, capacity);
-    if (!error) error = grow_upload(step, upload_bytes);
+    if (!error) error = grow_upload(step, upload_bytes, stream);
     *step_out = step;
     return error;
 }
@@ -118,8 +119,8 @@ int sac__gpu_letterbox(struct sac_gpu_steps *steps, const sac_tensor *tensor, in
     struct sac_gpu_picture picture;
     struct sac_gpu_step *step = NULL;
     size_t bytes = 0;
-    int error = sac__upload_plan(&picture, &bytes, image, steps->device, 0);
-    if (!error) error = take_step(&step, steps, input.n, bytes);
+    int error = sac__upload_plan(&picture, &bytes, image, letterbox, steps->device, 0);
+    if (!error) error = take_step(&step, steps, input.n, bytes, stream);
     if (error) return error;
     return run_step(step, &picture, &input, (int)index, image, letterbox, pixels, stream);
 }

@@ -8,14 +8,17 @@
 #include "ops/cuda/ops.h"
 #include "ops/math/nms.h"
 
-enum { SAC__CHUNK = 512 }; ///< candidates that NMS sorts at a time
+enum {
+    SAC__CHUNK = 512,          ///< candidates that NMS sorts at a time
+    SAC__BINS = 4 * SAC__CHUNK ///< of histograms over keys
+};
 
 /// Counters of a picture. All zero before the head; NMS leaves them so.
 struct sac__boxes_state {
     uint32_t count;     ///< keys
     uint32_t nonfinite; ///< rows dropped
     uint32_t most;      ///< bits of the best score, at least
-    uint32_t gathered;  ///< keys taken into chunks
+    uint32_t gathered;  ///< keys taken into windows
 };
 
 /// Where a picture's candidates are.
@@ -26,14 +29,16 @@ struct sac__boxes_memory {
     sac__boxes_state *state;
     uint64_t *keys;  ///< in no order
     float4 *boxes;   ///< by row, in input pixels; only of candidates
-    uint64_t *chunk; ///< SAC__CHUNK
+    uint32_t *bins;   ///< SAC__BINS: how many keys, by sac__scale; zero before the head
+    uint64_t *window; ///< at most SAC_MAX_CANDIDATES that are looked at together
+    uint64_t *kept;   ///< at most SAC_MAX_CANDIDATES whose boxes stay
     int multi_label;
 };
 
 /// How the workspace is laid out: a part a picture.
 struct sac__boxes_layout {
     uint8_t *base;
-    size_t keys, boxes, chunk, bytes; ///< offsets in a part; its size
+    size_t keys, boxes, bins, window, kept, bytes; ///< offsets in a part; its size
     int multi_label;                  ///< whether there is room for a key a class
 
     static __host__ sac__boxes_layout of(void *base, int64_t rows, int classes, int multi_label)
@@ -43,9 +48,13 @@ struct sac__boxes_layout {
         layout.base = (uint8_t *)base;
         layout.multi_label = multi_label;
         layout.keys = 256;
-        layout.boxes = layout.keys + up((size_t)rows * (multi_label ? classes : 1) * 8);
-        layout.chunk = layout.boxes + up((size_t)rows * sizeof(float4));
-        layout.bytes = layout.chunk + SAC__CHUNK * 8;
+        const size_t most = (size_t)rows * (multi_label ? classes : 1);
+        const size_t limit = SAC_MAX_CANDIDATES, list = up((most < limit ? most : limit) * 8);
+        layout.boxes = layout.keys + up(most * 8);
+        layout.bins = layout.boxes + up((size_t)rows * sizeof(float4));
+        layout.window = layout.bins + SAC__BINS * 4;
+        layout.kept = layout.window + list;
+        layout.bytes = layout.kept + list;
         return layout;
     }
 
@@ -53,7 +62,8 @@ struct sac__boxes_layout {
     {
         uint8_t *start = base + picture * bytes;
         return {(sac__boxes_state *)start, (uint64_t *)(start + keys), (float4 *)(start + boxes),
-                (uint64_t *)(start + chunk), multi_label};
+                (uint32_t *)(start + bins), (uint64_t *)(start + window),
+                (uint64_t *)(start + kept), multi_label};
     }
 };
 
@@ -66,6 +76,38 @@ SAC__DEVICE float sac__boxes_score(uint64_t key)
 {
     return sac__bits_float(~(uint32_t)(key >> 32));
 }
+
+/// How many bits to leave out so that keys of [low,high) fall into SAC__BINS bins.
+SAC__DEVICE int sac__bin_shift(uint64_t low, uint64_t high)
+{
+    const int bits = 64 - __clzll((long long)(high - 1 - low)); // 0 where low + 1 = high
+    return max(bits - 11, 0);
+}
+
+/// The bins of the head's histogram: scores from 1 down to conf; above 1 the first bin.
+struct sac__scale {
+    uint64_t low, high;
+    int shift;
+
+    static __device__ __forceinline__ sac__scale of(float conf)
+    {
+        sac__scale scale;
+        scale.high = (uint64_t)~sac__float_bits(conf) << 32;
+        scale.low = conf < 1.f ? (uint64_t)~sac__float_bits(1.f) << 32 : scale.high - 1;
+        scale.shift = sac__bin_shift(scale.low, scale.high);
+        return scale;
+    }
+    __device__ __forceinline__ uint32_t bin(uint64_t key) const
+    {
+        return key <= low ? 0 : (uint32_t)((key - low) >> shift);
+    }
+    /// The least key of a bin, of the one behind the last too.
+    __device__ __forceinline__ uint64_t start(uint32_t bin) const
+    {
+        const uint64_t before = (uint64_t)bin << shift;
+        return bin == 0 ? 0 : before < high - low ? low + before : high;
+    }
+};
 
 SAC__DEVICE const uint8_t *sac__batch_wanted(const sac__batch *batch)
 {

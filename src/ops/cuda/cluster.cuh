@@ -42,6 +42,11 @@ struct sac__cluster {
         return make_uint4(__float_as_uint(x.x), __float_as_uint(x.y), __float_as_uint(x.z),
                           __float_as_uint(x.w));
     }
+    __device__ __forceinline__ uint32_t read(const uint32_t *shared, uint32_t from) const
+    {
+        if (size == 1) return *shared;
+        return __float_as_uint(sac__ld_cluster(sac__mapa(sac__shared_address(shared), from)));
+    }
     __device__ __forceinline__ void write(uint32_t *shared, uint32_t to, uint32_t value) const
     {
         if (size == 1) *shared = value;

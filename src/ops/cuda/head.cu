@@ -4,11 +4,14 @@
 // Bytes that must move: V5 the objectness logits' sectors (102000 rows: 3.3 MB), V8 all class
 // logits; both lie in L2 after the last convolutions. Candidates are collected in shared memory and
 // appended by one atomic a block.
+#include <float.h>
+
 #include "source.cuh"
 
 namespace {
 
-enum { THREADS = 256, LANES = 4, BATCH = 8 }; ///< BATCH: class logits of a lane under way at once
+/// BATCH: class logits of a lane under way at once.
+enum { THREADS = 256, LANES = 4, BATCH = 8 };
 
 template <class Source> constexpr int items_of = THREADS / Source::slices;
 
@@ -41,9 +44,10 @@ SAC__DEVICE void join_lanes(Verdict &best, bool &bad)
     }
 }
 
-/// sac__row_best by four lanes.
+/// All scores of a row compared, by four lanes.
 template <class Source>
-SAC__DEVICE Verdict judge(const Source &source, int item, int lane, int classes, float objectness)
+SAC__DEVICE Verdict find_best(const Source &source, int item, int lane, int classes,
+                              float objectness, bool *bad_out)
 {
     Verdict best = {SAC__BELOW, source.conf, INT32_MAX};
     bool bad = false;
@@ -62,6 +66,77 @@ SAC__DEVICE Verdict judge(const Source &source, int item, int lane, int classes,
         }
     }
     join_lanes(best, bad);
+    *bad_out = bad;
+    return best;
+}
+
+/// The class with the highest logit, the first of several.
+struct Top {
+    float logit, next; ///< next: the highest of those that differ
+    int32_t class_id;
+    bool bad; ///< whether any is not finite
+
+    __device__ __forceinline__ void add(float x, float its_next, int32_t c)
+    {
+        const bool first = x > logit || (x == logit && c < class_id);
+        next = fmaxf(fmaxf(next, its_next), x == logit ? x - INFINITY : fminf(x, logit));
+        logit = fmaxf(logit, x);
+        class_id = first ? c : class_id;
+    }
+};
+
+/// Sigmoid never falls, so the highest logit has the best score; it is the only one with it, since
+/// further than this below it or below 4 sigmoid has fallen by 1e-5 of itself, and rounding moves
+/// scores by 1e-6. Else, and where scores may be subnormal, all scores are compared.
+SAC__DEVICE bool alone(const Top &top, float limit)
+{
+    return top.next <= fminf(top.logit, 4.f) - 9.765625e-4f && limit > -FLT_MAX;
+}
+
+template <int LOGITS, class Source>
+SAC__DEVICE Top find_top(const Source &source, int item, int lane, int classes)
+{
+    Top top = {-INFINITY, -INFINITY, INT32_MAX, false};
+    const auto logits = source.raw(item);
+    for (int first = lane; first < classes; first += LANES * LOGITS) {
+        float raw[LOGITS];
+#pragma unroll
+        for (int k = 0; k < LOGITS; k++)
+            raw[k] = first + LANES * k < classes ? logits[first + LANES * k] : -FLT_MAX;
+#pragma unroll
+        for (int k = 0; k < LOGITS; k++) {
+            top.bad = top.bad || !sac__finite(raw[k]);
+            top.add(raw[k], -INFINITY, first + LANES * k);
+        }
+    }
+#pragma unroll
+    for (int step = 1; step < LANES; step *= 2) {
+        const float logit = __shfl_xor_sync(~0u, top.logit, step);
+        const float next = __shfl_xor_sync(~0u, top.next, step);
+        const int32_t class_id = __shfl_xor_sync(~0u, top.class_id, step);
+        top.bad = __shfl_xor_sync(~0u, (int)top.bad, step) || top.bad;
+        top.add(logit, next, class_id);
+    }
+    return top;
+}
+
+/// sac__row_best by four lanes; all lanes of the warp come.
+template <class Source>
+SAC__DEVICE Verdict judge(const Source &source, int item, int lane, int classes,
+                          float *objectness_out)
+{
+    Verdict best = {};
+    bool bad = false, done = false;
+    if constexpr (Source::logits) {
+        const Top top = classes <= 2 * LANES ? find_top<2>(source, item, lane, classes)
+                                             : find_top<20>(source, item, lane, classes);
+        done = __all_sync(~0u, alone(top, source.limit));
+        best = {SAC__BELOW, source.score(top.logit), top.class_id};
+        bad = top.bad;
+    }
+    const float objectness = *objectness_out = source.objectness(item);
+    if (!done) best = find_best(source, item, lane, classes, objectness, &bad);
+    else if (Source::has_objectness) best.score = best.score * objectness;
     if (Source::has_objectness && !sac__finite(objectness)) best.verdict = SAC__NONFINITE;
     else if (Source::has_objectness && !(objectness > source.conf)) best.verdict = SAC__BELOW;
     else if (bad) best.verdict = SAC__NONFINITE;
@@ -72,7 +147,7 @@ SAC__DEVICE Verdict judge(const Source &source, int item, int lane, int classes,
 
 template <>
 __device__ __forceinline__ Verdict judge(const sac__source_rows<SAC__ROWS_FINAL> &source,
-                                         int item, int, int, float)
+                                         int item, int, int, float *)
 {
     Verdict verdict = {SAC__BELOW, 0.f, 0};
     verdict.verdict =
@@ -81,7 +156,8 @@ __device__ __forceinline__ Verdict judge(const sac__source_rows<SAC__ROWS_FINAL>
 }
 
 /// One lane each that has something to say: straight to the list.
-SAC__DEVICE void push_all(const sac__boxes_memory &memory, bool push, float score, uint32_t id)
+SAC__DEVICE void push_all(const sac__boxes_memory &memory, bool push, float score, uint32_t id,
+                          float conf)
 {
     const uint32_t pushing = __ballot_sync(~0u, push);
     if (!pushing) return;
@@ -93,8 +169,10 @@ SAC__DEVICE void push_all(const sac__boxes_memory &memory, bool push, float scor
         atomicMax(&memory.state->most, most);
     }
     base = __shfl_sync(~0u, base, leader);
-    if (push)
-        memory.keys[base + __popc(pushing & ((1u << lane) - 1))] = sac__boxes_key(score, id);
+    if (!push) return;
+    const uint64_t key = sac__boxes_key(score, id);
+    memory.keys[base + __popc(pushing & ((1u << lane) - 1))] = key;
+    atomicAdd(&memory.bins[sac__scale::of(conf).bin(key)], 1u);
 }
 
 /// A key for each class above conf, four lanes a row.
@@ -112,7 +190,7 @@ SAC__DEVICE void push_labels(const Source &source, const sac__boxes_memory &memo
             if (Source::has_objectness) score = score * objectness;
         }
         push_all(memory, score > source.conf, score,
-                 (uint32_t)source.row(item) * (uint32_t)classes + (uint32_t)c);
+                 (uint32_t)source.row(item) * (uint32_t)classes + (uint32_t)c, source.conf);
     }
 }
 
@@ -123,8 +201,8 @@ SAC__DEVICE void take(const Source &source, const sac__boxes_memory &memory,
                       int classes)
 {
     const int lane = threadIdx.x % LANES;
-    const float objectness = source.objectness(item);
-    const Verdict best = judge(source, item, lane, classes, objectness);
+    float objectness = 1.f;
+    const Verdict best = judge(source, item, lane, classes, &objectness);
     bool above = valid && best.verdict == SAC__ABOVE;
     bool nonfinite = valid && best.verdict == SAC__NONFINITE;
     if (__any_sync(~0u, above)) {
@@ -197,8 +275,11 @@ SAC__DEVICE void scan(const Source &source, const sac__boxes_memory &memory,
         }
     }
     __syncthreads();
-    for (uint32_t k = threadIdx.x; k < finds.key_count; k += THREADS)
+    const sac__scale scale = sac__scale::of(source.conf);
+    for (uint32_t k = threadIdx.x; k < finds.key_count; k += THREADS) {
         memory.keys[finds.base + k] = finds.keys[k];
+        atomicAdd(&memory.bins[scale.bin(finds.keys[k])], 1u);
+    }
 }
 
 /// A level's map for picture n.
@@ -309,9 +390,12 @@ extern "C" int sac__boxes_maps_cuda(const struct sac__boxes *boxes_out,
     if (error) return error;
     const auto layout = sac__boxes_layout::of(boxes_out->workspace, rows, maps->head.classes,
                                               boxes_out->multi_label);
-    error = maps->head.family == SAC_HEAD_V5
-                ? launch_maps<sac__source_v5>(*boxes_out, layout, *maps, stream, overlap)
-                : launch_maps<sac__source_v8>(*boxes_out, layout, *maps, stream, overlap);
+    const bool v5 = maps->head.family == SAC_HEAD_V5, half = maps->half != 0;
+    auto *const launch = v5 && half ? launch_maps<sac__source_v5<uint16_t>>
+                         : v5       ? launch_maps<sac__source_v5<float>>
+                         : half     ? launch_maps<sac__source_v8<uint16_t>>
+                                    : launch_maps<sac__source_v8<float>>;
+    error = launch(*boxes_out, layout, *maps, stream, overlap);
     return error ? error : sac__nms_cuda(*boxes_out, layout, maps->head, stream);
 }
 

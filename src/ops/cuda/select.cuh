@@ -9,8 +9,7 @@
 
 enum {
     SAC__NMS_THREADS = SAC__CHUNK,
-    SAC__NMS_WARPS = SAC__NMS_THREADS / 32,
-    SAC__BINS = 4 * SAC__NMS_THREADS
+    SAC__NMS_WARPS = SAC__NMS_THREADS / 32
 };
 
 struct sac__select_shared {
@@ -76,22 +75,9 @@ SAC__DEVICE void sac__count_bins(sac__select_shared &shared, const sac__cluster 
 }
 
 /// The last bin that may begin at or before `most` keys: shared.bin, shared.before; SAC__BINS where
-/// all keys fit.
-SAC__DEVICE void sac__find_bin(sac__select_shared &shared, const sac__cluster &cluster,
-                               uint32_t most)
+/// all keys fit. `bins`: four of each thread.
+SAC__DEVICE void sac__choose_bin(sac__select_shared &shared, uint4 bins, uint32_t most)
 {
-    const uint32_t *place = &shared.histogram[shared.turn][4 * threadIdx.x];
-    uint4 bins = make_uint4(0, 0, 0, 0);
-    for (uint32_t first = 0; first < cluster.size; first += 4) { // four loads under way
-        uint4 other[4] = {};
-#pragma unroll
-        for (uint32_t k = 0; k < 4; k++)
-            if (first + k < cluster.size) other[k] = cluster.read4(place, first + k);
-#pragma unroll
-        for (int k = 0; k < 4; k++)
-            bins = make_uint4(bins.x + other[k].x, bins.y + other[k].y, bins.z + other[k].z,
-                              bins.w + other[k].w);
-    }
     uint32_t total;
     uint32_t before = sac__block_scan(bins.x + bins.y + bins.z + bins.w, shared.warp_sums, &total);
     const uint32_t each[4] = {bins.x, bins.y, bins.z, bins.w};
@@ -108,15 +94,27 @@ SAC__DEVICE void sac__find_bin(sac__select_shared &shared, const sac__cluster &c
         shared.before = total;
     }
     __syncthreads();
-    if (threadIdx.x == 0) shared.turn = !shared.turn;
-    // What follows begins with a barrier before anybody changes bin, before or turn again.
+    // What follows begins with a barrier before anybody changes bin or before again.
 }
 
-/// How many bits to leave out so that keys of [low,high) fall into SAC__BINS bins.
-SAC__DEVICE int sac__bin_shift(uint64_t low, uint64_t high)
+/// The same for the sum of all blocks' histograms.
+SAC__DEVICE void sac__find_bin(sac__select_shared &shared, const sac__cluster &cluster,
+                               uint32_t most)
 {
-    const int bits = 64 - __clzll((long long)(high - 1 - low)); // 0 where low + 1 = high
-    return max(bits - 11, 0);
+    const uint32_t *place = &shared.histogram[shared.turn][4 * threadIdx.x];
+    uint4 bins = make_uint4(0, 0, 0, 0);
+    for (uint32_t first = 0; first < cluster.size; first += 4) { // four loads under way
+        uint4 other[4] = {};
+#pragma unroll
+        for (uint32_t k = 0; k < 4; k++)
+            if (first + k < cluster.size) other[k] = cluster.read4(place, first + k);
+#pragma unroll
+        for (int k = 0; k < 4; k++)
+            bins = make_uint4(bins.x + other[k].x, bins.y + other[k].y, bins.z + other[k].z,
+                              bins.w + other[k].w);
+    }
+    sac__choose_bin(shared, bins, most);
+    if (threadIdx.x == 0) shared.turn = !shared.turn;
 }
 
 /// A bound such that at most `most` keys of [low,high) of all blocks are below it: exactly `most`
@@ -147,31 +145,24 @@ SAC__DEVICE uint64_t sac__find_bound(sac__select_shared &shared, const sac__clus
     return low;
 }
 
-/// Sorts the keys of all threads, one each, by rising thread; those from `count` on are ~0 and
-/// stay. Bitonic: within a warp by shuffles, else through shared memory (2 · SAC__NMS_THREADS).
-SAC__DEVICE uint64_t sac__block_sort(uint64_t key, uint64_t *shared, uint32_t count)
+/// How many keys are less than each of `count`: to `ranks` of all blocks, which share the work.
+/// keys[count] to keys[SAC__CHUNK - 1] are ~0.
+SAC__DEVICE void sac__rank_keys(uint32_t *ranks, const uint64_t *keys, const sac__cluster &cluster,
+                                uint32_t count)
 {
-    const uint32_t thread = threadIdx.x;
-    int turn = 0;
-    for (uint32_t run = 2; run < 2 * count; run *= 2) {
-        for (uint32_t step = run / 2; step > 0; step /= 2) {
-            uint64_t other;
-            if (step >= 32) {
-                uint64_t *place = shared + turn * SAC__NMS_THREADS;
-                place[thread] = key;
-                __syncthreads();
-                other = place[thread ^ step];
-                turn = !turn;
-            } else {
-                other = __shfl_xor_sync(~0u, key, step);
-            }
-            const bool rising = (thread & run) == 0, lower = (thread & step) == 0;
-            const bool smaller = other < key;
-            if (smaller == (rising == lower)) key = other;
-        }
+    const uint32_t lane = threadIdx.x % cluster.size; // as many lanes a key as there are blocks
+    const uint32_t at = (cluster.rank * SAC__NMS_THREADS + threadIdx.x) / cluster.size;
+    if (cluster.rank * SAC__NMS_THREADS / cluster.size >= count) return; // none for this block
+    const uint64_t key = keys[at];
+    uint32_t rank = 0;
+#pragma unroll 4
+    for (uint32_t k = 2 * lane; k < count; k += 2 * cluster.size) {
+        const ulonglong2 pair = *(const ulonglong2 *)&keys[k];
+        rank += (pair.x < key) + (pair.y < key);
     }
-    __syncthreads();
-    return key;
+    for (uint32_t step = 1; step < cluster.size; step *= 2)
+        rank += __shfl_xor_sync(~0u, rank, (int)step);
+    if (at < count) cluster.write(&ranks[at], lane, rank);
 }
 
 #endif
