@@ -35,11 +35,21 @@ struct sac_im2col {
     int rows;              ///< pixels a load, at most 256
 };
 
+/// Halves (N,H,W,C), read as rectangles of one picture: `down` rows of `across` pixels, `step`
+/// apart in a row. What lies outside is zero. In shared memory pixels lie as with sac_im2col.
+struct sac_tile {
+    const void *data;                      ///< on the device, 16-byte aligned
+    int n, height, width, channels, pitch; ///< pitch: elements from pixel to pixel
+    int box;                               ///< channels a load: 64, 32 or 16
+    int across, down, step;                ///< across · step and down: at most 256
+};
+
 /// Whether the copy engine's fields have room for it; taps may be offset by up to 255 pixels.
 int sac__im2col_fits(const struct sac_im2col *im2col);
 
 /// Errors: SAC_EUNSUPPORTED (a driver without tensor maps), SAC_EDEVICE.
 int sac__im2col_map(struct sac_tensor_map *map_out, const struct sac_im2col *im2col);
+int sac__tile_map(struct sac_tensor_map *map_out, const struct sac_tile *tile);
 
 #ifdef __cplusplus
 }

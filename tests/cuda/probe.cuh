@@ -20,6 +20,7 @@ struct probe_reading {
 
 void probe_im2col_add(std::vector<probe_reading> &readings);
 void probe_products_add(std::vector<probe_reading> &readings);
+void probe_halo_add(std::vector<probe_reading> &readings);
 
 inline void probe_cuda(cudaError_t status, const char *what)
 {

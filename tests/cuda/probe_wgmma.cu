@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What conv_wgmma.cu takes for granted of the chip, one assumption at a time, so that a wrong one
-// says its name: bulk copies and barriers, the copy engine's im2col mode (probe_im2col.cu), wgmma
-// (probe_products.cu), blocks of a cluster and pairs of them, overlapping launches. Prints a line
-// for each, and for a wrong one which other reading of the documentation would explain what was
-// seen. No wait is for ever, and a fault of the GPU, after which a process can use it no more,
-// costs one reading only: the rest is done by this program anew.
+// What conv_wgmma.cu and conv_halo_wgmma.cu take for granted of the chip, one assumption at a time,
+// so that a wrong one says its name: bulk copies and barriers, the copy engine's im2col mode
+// (probe_im2col.cu), wgmma (probe_products.cu), both over a tile with its rim (probe_halo.cu),
+// blocks of a cluster and pairs of them, overlapping launches. Prints a line for each, and for a
+// wrong one which other reading of the documentation would explain what was seen. No wait is for
+// ever, and a fault of the GPU, after which a process can use it no more, costs one reading only:
+// the rest is done by this program anew.
 //   probe_wgmma [FIRST [WRONG]]    from reading FIRST on, after WRONG wrong ones
 #include <cstdio>
 #include <cstdlib>
@@ -218,6 +219,7 @@ std::vector<probe_reading> all_readings()
     std::vector<probe_reading> readings = {{"bulk copy, mbarrier phases", run_bulk}};
     probe_im2col_add(readings);
     probe_products_add(readings);
+    probe_halo_add(readings);
     for (unsigned size = 2; size <= 8; size *= 2)
         readings.push_back({"memory of a cluster of " + std::to_string(size),
                             [size] { return run_cluster(size); }});

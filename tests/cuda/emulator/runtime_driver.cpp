@@ -51,6 +51,7 @@ extern "C" Result emulated_error_string(Result error, const char **text)
 }
 
 extern "C" void emulated_encode_im2col(); // tensor_map.cpp
+extern "C" void emulated_encode_tiled();
 
 static const struct {
     const char *name;
@@ -61,6 +62,7 @@ static const struct {
     {"cuCtxPopCurrent", reinterpret_cast<void *>(emulated_pop)},
     {"cuGetErrorString", reinterpret_cast<void *>(emulated_error_string)},
     {"cuTensorMapEncodeIm2col", reinterpret_cast<void *>(emulated_encode_im2col)},
+    {"cuTensorMapEncodeTiled", reinterpret_cast<void *>(emulated_encode_tiled)},
 };
 
 cudaError_t cudaGetDriverEntryPointByVersion(const char *symbol, void **function, unsigned,

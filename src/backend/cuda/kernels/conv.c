@@ -9,7 +9,7 @@
 
 static const struct sac_conv_kernel *const tables[] = {
     sac__conv_mma_kernels, sac__conv_halo_kernels, sac__conv_wgmma_kernels,
-    sac__conv_plain_kernels};
+    sac__conv_halo_wgmma_kernels, sac__conv_plain_kernels};
 enum { TABLES = sizeof tables / sizeof *tables };
 
 /// Whether the name begins as one of the list does, whose parts have commas between.

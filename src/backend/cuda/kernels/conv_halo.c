@@ -16,19 +16,9 @@ static const struct shape shapes[] = {
 #undef SHAPE
 };
 
-static int tiles_across(const struct sac_conv *c)
-{
-    return (c->out_width + TILE_W - 1) / TILE_W;
-}
-
 static int tile_h(const struct sac_conv_kernel *self)
 {
     return shapes[self->variant].tile_h;
-}
-
-static int tiles_down(const struct sac_conv_kernel *self, const struct sac_conv *c)
-{
-    return (c->out_height + tile_h(self) - 1) / tile_h(self);
 }
 
 static int halo_side(const struct sac_conv *c, int tile)
@@ -65,27 +55,33 @@ static int processors(void)
     return count;
 }
 
+int sac__conv_walk_fill(struct sac_conv_walk *walk, const struct sac_conv_kernel *self,
+                        const struct sac_conv *c, int down, int across, int blocks)
+{
+    int columns = (c->out_channels + self->columns - 1) / self->columns;
+    int tiles_down = (c->out_height + down - 1) / down;
+    int tiles_across = (c->out_width + across - 1) / across;
+    *walk = (struct sac_conv_walk){.by_across = sac__conv_divisor(tiles_across),
+                                   .by_down = sac__conv_divisor(tiles_down),
+                                   .tiles = c->n * tiles_down * tiles_across};
+    // All the room there is: no processor then has two tiles more than another.
+    int room = processors() * blocks / columns;
+    if (room < 1) return 1;
+    return walk->tiles < room ? walk->tiles : room;
+}
+
 int sac__conv_halo_walk(struct sac_conv_walk *walk, const struct sac_conv_kernel *self,
                         const struct sac_conv *c)
 {
-    int columns = (c->out_channels + self->columns - 1) / self->columns;
-    int room = processors() * resident(self, c) / columns;
-    *walk = (struct sac_conv_walk){.by_across = sac__conv_divisor(tiles_across(c)),
-                                   .by_down = sac__conv_divisor(tiles_down(self, c)),
-                                   .tiles = c->n * tiles_down(self, c) * tiles_across(c)};
-    // All the room there is: no processor then has two tiles more than another.
-    if (room < 1) return 1;
-    return walk->tiles < room ? walk->tiles : room;
+    return sac__conv_walk_fill(walk, self, c, tile_h(self), TILE_W, resident(self, c));
 }
 
 static int usable(const struct sac_conv_kernel *self, const struct sac_conv *c,
                   const struct sac_conv_device *device, int split)
 {
     const struct shape *s = &shapes[self->variant];
-    int square = c->kernel[0] == s->window && c->kernel[1] == s->window &&
-                 c->stride[0] == s->stride && c->stride[1] == s->stride && c->dilation[0] == 1 &&
-                 c->dilation[1] == 1;
-    return square && split == 1 && c->channels == s->channels && device->capability >= 80 &&
+    return sac__conv_is_square(c, s->channels, s->window, s->stride) && split == 1 &&
+           device->capability >= 80 &&
            (self->columns <= 32 || self->columns < 2 * c->out_channels) &&
            sac__conv_halo_shared(self, c) <= device->shared && sac__conv_addressable(c);
 }
@@ -109,9 +105,10 @@ static double cost(const struct sac_conv_kernel *self, const struct sac_conv *c,
     (void)split;
     if (flop > tile) tile = flop;
     if (shared / shared_us > tile) tile = shared / shared_us;
-    double columns = (c->out_channels + self->columns - 1) / self->columns;
-    double tiles = (double)c->n * tiles_down(self, c) * tiles_across(c) * columns;
-    double rounds = (double)(((int64_t)tiles + device->processors - 1) / device->processors);
+    int64_t tiles = (int64_t)c->n * ((c->out_height + tile_h(self) - 1) / tile_h(self)) *
+                    ((c->out_width + TILE_W - 1) / TILE_W) *
+                    ((c->out_channels + self->columns - 1) / self->columns);
+    double rounds = (double)((tiles + device->processors - 1) / device->processors);
     return latency + rounds * tile; // the weights were fetched while the layer before ran
 }
 

@@ -7,18 +7,19 @@
 #include "cuda/launch.cuh"
 #include "cuda/ptx.cuh"
 
-#include "conv.cuh"
+#include "conv_halo.cuh"
 
-namespace {
+namespace
+{
 
 using namespace conv_device;
 
-constexpr int TILE_W = 16, MT = 2, NT = 4;
-constexpr int STEP_BYTES = SAC__CONV_STEP * 2;
+constexpr int MT = 2, NT = 4;
 
 /// COLUMNS: output channels of a block; WINDOW: its height and width.
 template <int CHANNELS, int COLUMNS_, int WINDOW_, int STRIDE_, int TILE_H_> struct shape {
-    static constexpr int COLUMNS = COLUMNS_, WINDOW = WINDOW_, STRIDE = STRIDE_, TILE_H = TILE_H_;
+    static constexpr int COLUMNS = COLUMNS_, WINDOW = WINDOW_, STRIDE = STRIDE_;
+    static constexpr int TILE_H = TILE_H_, TILE_W = 16;
     static constexpr int DEPTHS = CHANNELS / 16, WARPS_M = TILE_H / MT;
     static constexpr int THREADS = WARPS_M * COLUMNS / 32 * 32;
     static constexpr int PIXEL_BYTES = CHANNELS == 48 ? 128 : CHANNELS * 2;
@@ -46,36 +47,6 @@ template <class S> __device__ constexpr int place_of_column(int x)
 template <class S> __device__ inline uint32_t piece_at(unsigned x, unsigned j)
 {
     return x * S::PIXEL_BYTES + ((j ^ (x / S::SHARERS & S::SWIZZLE)) << 4);
-}
-
-/// Of every 32 channels those go together in a matrix of ldmatrix that give a lane of a quad 8
-/// neighbouring channels of a pixel: row 8·i+2·t+e of the weights is channel 8·t+2·i+e. The pieces'
-/// swizzle follows the row.
-template <class S> __device__ void fetch_weights(uint32_t to, const sac_conv &c, int column)
-{
-    const char *from =
-        static_cast<const char *>(c.weights) + static_cast<int64_t>(column) * STEP_BYTES;
-    for (int i = static_cast<int>(threadIdx.x); i < S::COLUMNS * 8; i += S::THREADS) {
-        int k = i / 8, row = (k & ~31) + (k >> 1 & 3) * 8 + (k >> 3 & 3) * 2 + (k & 1);
-        uint32_t place = to + row * STEP_BYTES + (((i & 7) ^ (k & 7) ^ (row & 7)) << 4);
-        bool inside = column + k < c.out_channels;
-        const char *at = inside ? from + i * 16 : from;
-        for (int step = 0; step < S::STEPS; step++, at += c.out_channels * STEP_BYTES)
-            sac__cp_async<16>(place + step * S::COLUMNS * STEP_BYTES, inside ? at : from,
-                              inside ? 16 : 0);
-    }
-}
-
-/// A tile's first output pixel.
-struct corner {
-    int n, y, x;
-};
-
-template <class S> __device__ inline corner corner_of(const sac_conv_walk &walk, int tile)
-{
-    int line = divide(tile, walk.by_across), n = divide(line, walk.by_down);
-    return {n, (line - n * walk.by_down.value) * S::TILE_H,
-            (tile - line * walk.by_across.value) * TILE_W};
 }
 
 template <class S>

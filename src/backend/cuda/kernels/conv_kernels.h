@@ -69,7 +69,7 @@ struct sac_conv_problems {
     struct sac_conv_problem at[SAC__CONV_GROUP];
 };
 
-/// How the blocks of conv_halo.cu walk over the output.
+/// How the blocks of conv_halo.cu and conv_halo_wgmma.cu walk over the output.
 struct sac_conv_walk {
     struct sac_conv_divisor by_across, by_down; ///< tiles of a row of tiles, rows of a picture
     int tiles;
@@ -86,6 +86,10 @@ int sac__conv_mma_threads(const struct sac_conv_kernel *self);
 
 int sac__conv_mma_launch(const struct sac_conv_kernel *self, const struct sac_conv *convs,
                          int count, const struct sac_conv_launch *how);
+/// A walk over tiles of down x across pixels; `blocks`: that a processor has room for. Returns how
+/// many there are for each of the tiles beside each other.
+int sac__conv_walk_fill(struct sac_conv_walk *walk, const struct sac_conv_kernel *self,
+                        const struct sac_conv *conv, int down, int across, int blocks);
 /// Returns the blocks beside each other.
 int sac__conv_halo_walk(struct sac_conv_walk *walk, const struct sac_conv_kernel *self,
                         const struct sac_conv *conv);
@@ -99,6 +103,7 @@ int sac__conv_plain_launch(const struct sac_conv_kernel *self, const struct sac_
 extern const struct sac_conv_kernel sac__conv_mma_kernels[];
 extern const struct sac_conv_kernel sac__conv_halo_kernels[];
 extern const struct sac_conv_kernel sac__conv_wgmma_kernels[];
+extern const struct sac_conv_kernel sac__conv_halo_wgmma_kernels[];
 extern const struct sac_conv_kernel sac__conv_plain_kernels[];
 
 struct sac_conv_divisor sac__conv_divisor(int value);
@@ -110,6 +115,15 @@ static inline int sac__conv_steps(const struct sac_conv *conv)
 {
     return (conv->kernel[0] * conv->kernel[1] * conv->channels + SAC__CONV_STEP - 1) /
            SAC__CONV_STEP;
+}
+
+/// Whether a kernel for squares of one size, stride and number of channels is for this one.
+static inline int sac__conv_is_square(const struct sac_conv *conv, int channels, int window,
+                                      int stride)
+{
+    return conv->channels == channels && conv->kernel[0] == window && conv->kernel[1] == window &&
+           conv->stride[0] == stride && conv->stride[1] == stride && conv->dilation[0] == 1 &&
+           conv->dilation[1] == 1;
 }
 
 /// Tiles of the output, rows times columns.
