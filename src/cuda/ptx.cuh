@@ -213,6 +213,14 @@ SAC__DEVICE float sac__tanh(float x)
     return y;
 }
 
+/// Two bytes, `first` in the lowest: numbers below 0 become 0, those above 255 become 255.
+SAC__DEVICE uint32_t sac__pack_u8(int first, int second)
+{
+    uint32_t bytes;
+    asm("cvt.pack.sat.u8.s32.b32 %0, %1, %2, %3;" : "=r"(bytes) : "r"(second), "r"(first), "r"(0));
+    return bytes;
+}
+
 #include "cuda/ptx_hopper.cuh"
 
 #endif

@@ -397,15 +397,31 @@ __global__ void integer_kernel(unsigned *out, unsigned a, unsigned b, unsigned c
     out[i++] = __umulhi(a, b);
     out[i++] = __funnelshift_l(a, b, c);
     out[i++] = __funnelshift_r(a, b, c);
+    out[i++] = sac__pack_u8((int)a >> 22, (int)b >> 22); // -512 to 511
+    out[i++] = (unsigned)__fmaf_rz((float)(a >> 17), (float)(b >> 16), (float)(c >> 8));
+}
+
+unsigned byte_of(int value)
+{
+    return (unsigned)(value < 0 ? 0 : value > 255 ? 255 : value);
+}
+
+// A whole number's 24 highest bits: a float that was rounded towards zero.
+unsigned highest24(uint64_t value)
+{
+    int shift = 0;
+    while (value >> shift >> 24)
+        shift++;
+    return (unsigned)(value >> shift << shift);
 }
 
 void check_integers()
 {
     const unsigned a = (unsigned)check_random() | 1, b = (unsigned)check_random(),
                    c = (unsigned)check_random();
-    const Device<unsigned> out(10);
+    const Device<unsigned> out(12);
     check_launch("integers", 1, 0, integer_kernel, out.data, a, b, c);
-    unsigned expected[10] = {};
+    unsigned expected[12] = {};
     const uint64_t both = (uint64_t)b << 32 | a;
     int highest = 31, signed_dot = (int)c;
     while (!(a >> highest & 1))
@@ -427,8 +443,10 @@ void check_integers()
     expected[7] = (unsigned)((uint64_t)a * b >> 32);
     expected[8] = (unsigned)(both << c % 32 >> 32);
     expected[9] = (unsigned)(both >> c % 32);
+    expected[10] = byte_of((int)a >> 22) | byte_of((int)b >> 22) << 8;
+    expected[11] = highest24((uint64_t)(a >> 17) * (b >> 16) + (c >> 8));
     const std::vector<unsigned> found = out.read();
-    for (size_t i = 0; i < 10; i++)
+    for (size_t i = 0; i < 12; i++)
         CHECK(found[i] == expected[i], "integer %zu of %08x %08x %08x: %08x, not %08x", i, a, b, c,
               found[i], expected[i]);
 }

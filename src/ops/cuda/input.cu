@@ -33,15 +33,13 @@ __global__ void __launch_bounds__(THREADS)
     if (x >= input.width) return;
     const size_t plane = (size_t)input.height * input.width;
     const From *from = values + 3 * n * plane + (size_t)y * input.width + x;
-    T pixels[units::pixels][3];
+    float pixels[units::pixels][3];
 #pragma unroll
     for (int c = 0; c < 3; c++)
 #pragma unroll
         for (int k = 0; k < units::pixels; k++)
-            pixels[k][c] = x + k < input.width
-                               ? sac__element<T>(value_of(from[c * plane + k]))
-                               : T();
-    sac__store_unit<LAYOUT, T>(input, n, line, unit, pixels);
+            pixels[k][c] = x + k < input.width ? value_of(from[c * plane + k]) : 0.f;
+    sac__store_unit<LAYOUT>(input, sac__unit_place<LAYOUT, T>(input, n, line, unit), unit, pixels);
 }
 
 using launcher = int(const sac__input &, const void *, cudaStream_t, bool);

@@ -18,10 +18,10 @@ enum {
 /// What the chroma pair adds to channel 0 (red), 1 (green) or 2 (blue).
 SAC_HD int32_t sac__yuv_chroma(int channel, uint8_t u, uint8_t v)
 {
-    const int32_t a = (int32_t)u - 128, b = (int32_t)v - 128, half = 1 << (SAC__YUV_BITS - 1);
-    if (channel == 0) return half + SAC__YUV_VR * b;
-    if (channel == 2) return half + SAC__YUV_UB * a;
-    return half + SAC__YUV_VG * b + SAC__YUV_UG * a;
+    const int32_t half = 1 << (SAC__YUV_BITS - 1); // 128 is no colour
+    if (channel == 0) return SAC__YUV_VR * v + (half - 128 * SAC__YUV_VR);
+    if (channel == 2) return SAC__YUV_UB * u + (half - 128 * SAC__YUV_UB);
+    return SAC__YUV_VG * v + (SAC__YUV_UG * u + (half - 128 * (SAC__YUV_VG + SAC__YUV_UG)));
 }
 
 SAC_HD uint8_t sac__yuv_byte(uint8_t y, int32_t chroma)

@@ -144,6 +144,13 @@ SAC__DEVICE float sac__tanh(float x)
     return y;
 }
 
+SAC__DEVICE uint32_t sac__pack_u8(int first, int second)
+{
+    const int low = first < 0 ? 0 : first > 255 ? 255 : first;
+    const int high = second < 0 ? 0 : second > 255 ? 255 : second;
+    return (uint32_t)(low | high << 8);
+}
+
 // --- mbarrier and bulk copies --------------------------------------------------------------------
 
 SAC__DEVICE void sac__mbarrier_init(uint32_t barrier, uint32_t arrivals)

@@ -4,6 +4,7 @@
 #ifndef EMULATOR_ARITHMETIC_H
 #define EMULATOR_ARITHMETIC_H
 
+#include <cfenv>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -174,6 +175,16 @@ EMULATOR_BINARY(__fdividef, a / b)
 #define __sinf(x) std::sin(static_cast<float>(x))
 #define __cosf(x) std::cos(static_cast<float>(x))
 #define __powf(x, y) std::pow(static_cast<float>(x), static_cast<float>(y))
+static inline float __fmaf_rz(float a, float b, float c)
+{
+    const int mode = std::fegetround();
+    std::fesetround(FE_TOWARDZERO);
+    volatile float x = a, y = b, z = c; // computed between the two, and not before
+    volatile float result = std::fma(x, y, z);
+    std::fesetround(mode);
+    return result;
+}
+
 static inline float __fmaf_rn(float a, float b, float c)
 {
     return std::fma(a, b, c);
