@@ -87,7 +87,7 @@ struct sac__input {
     int32_t scaled;           ///< nonzero: values 0 to 1, else 0 to 255 (U8: never scaled)
 };
 
-/// All pictures of the batch into the input, one kernel. The batch's capacity is at least input_out->n.
+/// All pictures of the batch into the input, one kernel. The batch has room for input_out->n.
 int sac__letterbox_cuda(const struct sac__input *input_out, const struct sac__batch *batch,
                         cudaStream_t stream, int overlap);
 
