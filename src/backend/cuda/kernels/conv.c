@@ -139,10 +139,14 @@ int sac__conv_problems_fill(struct sac_conv_problems *problems,
             .conv = *c,
             .by_width = sac__conv_divisor(c->out_width),
             .by_height = sac__conv_divisor(c->out_height),
+            .by_channels = sac__conv_divisor(c->channels),
+            .by_window = sac__conv_divisor(c->kernel[1]),
+            .by_split = sac__conv_divisor(split),
             .pixels = c->n * c->out_height * c->out_width,
             .steps = sac__conv_steps(c),
             .columns = (c->out_channels + kernel->columns - 1) / kernel->columns,
             .first = (int)blocks};
+        problems->at[k].by_columns = sac__conv_divisor(problems->at[k].columns);
         blocks += sac__conv_tiles(kernel, c) * split;
     }
     return (int)blocks;

@@ -48,9 +48,9 @@ template <int ROWS, int COLUMNS>
 __device__ inline place place_of(const sac_conv_problem &p, int split, int block)
 {
     place at;
-    at.tile = (block - p.first) / split;
+    at.tile = divide(block - p.first, p.by_split);
     at.rank = block - p.first - at.tile * split;
-    at.row = at.tile / p.columns;
+    at.row = divide(at.tile, p.by_columns);
     at.column = (at.tile - at.row * p.columns) * COLUMNS;
     at.row *= ROWS;
     return at;

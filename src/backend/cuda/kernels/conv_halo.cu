@@ -202,6 +202,7 @@ __global__ void __launch_bounds__(S::THREADS, 512 / S::THREADS)
               const __grid_constant__ sac_conv_walk walk)
 {
     SAC__SHARED(char, memory);
+    sac__grid_release();
     const sac_conv &c = p.conv;
     uint32_t weights = sac__shared_address(memory), pixels = weights + S::WEIGHT_BYTES;
     uint32_t other = pixels + S::HALO_BYTES;
@@ -214,7 +215,6 @@ __global__ void __launch_bounds__(S::THREADS, 512 / S::THREADS)
     if (to.k >= 0) add_bias(bias, c, to.k);
     lane<S> l;
     lane_open(l, weights);
-    sac__grid_release();
     sac__grid_wait();
     fetch_halo<S>(pixels, c, corner_of<S>(walk, tile), thread);
     for (; tile < walk.tiles; tile += step) {

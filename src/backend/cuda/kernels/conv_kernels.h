@@ -57,11 +57,13 @@ struct sac_conv_divisor {
 /// A convolution as a kernel's parameter.
 struct sac_conv_problem {
     struct sac_conv conv;
-    struct sac_conv_divisor by_width, by_height; ///< of the output
-    int pixels;                                  ///< N·out_height·out_width
-    int steps;                                   ///< of 64 depths
-    int columns;                                 ///< tiles beside each other
-    int first;                                   ///< block of the launch
+    struct sac_conv_divisor by_width, by_height;    ///< of the output
+    struct sac_conv_divisor by_channels, by_window; ///< of the input; the window's width
+    struct sac_conv_divisor by_split, by_columns;
+    int pixels;  ///< N·out_height·out_width
+    int steps;   ///< of 64 depths
+    int columns; ///< tiles beside each other
+    int first;   ///< block of the launch
 };
 
 struct sac_conv_problems {

@@ -10,7 +10,8 @@
 
 #include "conv.cuh"
 
-namespace {
+namespace
+{
 
 using namespace conv_device;
 
@@ -58,6 +59,10 @@ template <class T> struct source {
 __device__ unsigned taps_inside(int first, int dilation, int taps, int extent)
 {
     unsigned bits = 0;
+    if (dilation == 1) {
+        int begin = min(max(-first, 0), taps), end = min(max(extent - first, 0), taps);
+        return ((1u << end) - 1) & ~((1u << begin) - 1);
+    }
     for (int t = 0; t < taps; t++)
         bits |= static_cast<unsigned>(first + t * dilation) < static_cast<unsigned>(extent)
                     ? 1u << t
@@ -107,12 +112,13 @@ template <class T> __device__ void fetch_bias(uint32_t shared, const sac_conv &c
 }
 
 /// The first step of this thread's depth.
-template <class T> __device__ void depth_open(source<T> &from, const sac_conv &c, int step)
+template <class T> __device__ void depth_open(source<T> &from, const sac_conv_problem &p, int step)
 {
+    const sac_conv &c = p.conv;
     int piece = static_cast<int>(threadIdx.x) % PIECES;
-    int depth = step * STEP + piece * 8, tap = depth / c.channels;
+    int depth = step * STEP + piece * 8, tap = divide(depth, p.by_channels);
     from.c = depth - tap * c.channels;
-    from.r = tap / c.kernel[1];
+    from.r = divide(tap, p.by_window);
     from.s = tap - from.r * c.kernel[1];
     from.channels = c.channels;
     from.window_h = c.kernel[0];
@@ -147,7 +153,7 @@ __device__ void source_open(source<T> &from, const sac_conv_problem &p, int firs
         sac__keep(from.offset[i]);
         sac__keep(from.inside[i]);
     }
-    depth_open(from, c, step);
+    depth_open(from, p, step);
     sac__keep(from.in);
     sac__keep(from.to);
 }
@@ -215,11 +221,58 @@ __device__ void multiply(float (&sums)[T::MT][T::NT][4], uint32_t stage, const l
     }
 }
 
+/// Rows that each of `ranks` blocks finishes; 1, 2, 4 or 8 share a tile.
+template <class T> __device__ int share_of(int ranks)
+{
+    return T::ROWS >> (31 - __clz(ranks));
+}
+
+/// What finishes a thread's sums, a group of 8 channels of some rows: found before they are
+/// complete.
+struct addends {
+    part_place to;
+    int k;   ///< first channel; -1: none
+    int row; ///< first of the tile
+    float bias[8];
+    uint4 residual, coarse; ///< of the first row
+};
+
+template <class T>
+__device__ void addends_open(addends &add, const sac_conv_problem &p, const place &at, int rank,
+                             int ranks)
+{
+    constexpr int GROUPS = T::COLUMNS / 8;
+    int thread = static_cast<int>(threadIdx.x), line = thread / GROUPS, share = share_of<T>(ranks);
+    add.k = at.column + thread % GROUPS * 8;
+    if (add.k >= p.conv.out_channels || line >= share) add.k = -1;
+    add.row = at.row + rank * share + line;
+    if (add.row >= p.pixels) add.k = -1;
+    add.to = part_of(p.conv, max(add.k, 0));
+}
+
+__device__ void addends_fetch(const sac_conv_problem &p, int row, int k, uint4 &residual,
+                              uint4 &coarse)
+{
+    if (p.conv.residual) residual = residual_at(p.conv, row, k);
+    if (p.conv.coarse) coarse = coarse_at(p, row, k);
+}
+
+template <class T> __device__ void addends_bias(addends &add, const place &at, const float *shared)
+{
+    const float4 *bias =
+        reinterpret_cast<const float4 *>(shared + T::BIAS / 4 + (add.k - at.column));
+    if (add.k < 0) return;
+    const float4 low = bias[0], high = bias[1];
+    add.bias[0] = low.x, add.bias[1] = low.y, add.bias[2] = low.z, add.bias[3] = low.w;
+    add.bias[4] = high.x, add.bias[5] = high.y, add.bias[6] = high.z, add.bias[7] = high.w;
+}
+
 /// The main loop: steps begin to end-1. Weights do not depend on the layer before, so those of the
 /// first stages are under way before the wait for it.
 template <class T>
 __device__ void accumulate(float (&sums)[T::MT][T::NT][4], uint32_t shared,
-                           const sac_conv_problem &p, const place &at, int begin, int end)
+                           const sac_conv_problem &p, const place &at, int begin, int end,
+                           addends &add)
 {
     source<T> from;
     fetch_bias<T>(shared, p.conv, at.column);
@@ -229,13 +282,13 @@ __device__ void accumulate(float (&sums)[T::MT][T::NT][4], uint32_t shared,
         if (begin + k < end) fetch_weights<T>(shared + k * T::STAGE_BYTES, from);
     source_open(from, p, at.row, begin);
     lane l = lane_of<T>();
-    sac__grid_release();
     sac__grid_wait();
 #pragma unroll
     for (int k = 0; k < T::STAGES - 1; k++) {
         if (begin + k < end) fetch_rows<T>(shared + k * T::STAGE_BYTES, from);
         sac__cp_async_commit();
     }
+    if (add.k >= 0) addends_fetch(p, add.row, add.k, add.residual, add.coarse);
     uint32_t read = shared, write = shared + (T::STAGES - 1) * T::STAGE_BYTES;
     int left = T::STAGES - 1; // stages between `read` and the ring's end
     for (int step = begin; step < end; step++) {
@@ -336,68 +389,37 @@ __device__ void for_groups(const sac_conv_problem &p, const place &at, int rank,
     constexpr int GROUPS = T::COLUMNS / 8, LINES = T::THREADS / GROUPS;
     int thread = static_cast<int>(threadIdx.x), column = thread % GROUPS * 8;
     int rows = p.pixels - at.row < T::ROWS ? p.pixels - at.row : T::ROWS;
-    int share = T::ROWS / ranks, end = (rank + 1) * share < rows ? (rank + 1) * share : rows;
+    int share = share_of<T>(ranks), end = (rank + 1) * share < rows ? (rank + 1) * share : rows;
     if (at.column + column >= p.conv.out_channels) return;
     for (int row = thread / GROUPS + rank * share; row < end; row += LINES)
         work(row, column);
 }
 
-/// What a thread adds to its sums: on its way before they are complete.
-struct addends {
-    float bias[8];
-    uint4 residual; ///< of the first row
-};
-
-/// This thread's group of channels, -1 where there is none.
-template <class T> __device__ int group_of(const sac_conv_problem &p, const place &at)
-{
-    int column = at.column + static_cast<int>(threadIdx.x) % (T::COLUMNS / 8) * 8;
-    return column < p.conv.out_channels ? column : -1;
-}
-
-__device__ uint4 residual_or_zero(const sac_conv_problem &p, int row, int k)
-{
-    uint4 residual = {};
-    if (p.conv.residual && row < p.pixels) residual = residual_at(p.conv, row, k);
-    return residual;
-}
-
-template <class T>
-__device__ void addends_open(addends &add, const sac_conv_problem &p, const place &at, int rank,
-                             int ranks, const float *shared)
-{
-    constexpr int GROUPS = T::COLUMNS / 8;
-    int k = group_of<T>(p, at), share = T::ROWS / ranks;
-    int line = static_cast<int>(threadIdx.x) / GROUPS;
-    add = {};
-    if (k < 0) return;
-    const float *bias = shared + T::BIAS / 4 + (k - at.column);
-    add_four(add.bias, *reinterpret_cast<const float4 *>(bias));
-    add_four(add.bias + 4, *reinterpret_cast<const float4 *>(bias + 4));
-    if (line < share) add.residual = residual_or_zero(p, at.row + rank * share + line, k);
-}
-
-/// Finishes `rank`'s share of a tile's rows; sum_of(sum, row, column) says what the sums are. The
-/// next row's residual is on its way while a row is finished.
+/// Finishes `rank`'s share of a tile's rows; sum_of(sum, row, column) says what the sums are. What
+/// is added to the next row is on its way while a row is finished.
 template <class T, class Sum>
 __device__ void finish_rows(const sac_conv_problem &p, const place &at, int rank, int ranks,
                             const addends &add, Sum sum_of)
 {
     constexpr int LINES = T::THREADS / (T::COLUMNS / 8);
-    const int end = T::ROWS / ranks * (rank + 1);
-    uint4 residual = add.residual;
-    for_groups<T>(p, at, rank, ranks, [&](int row, int column) {
-        int k = at.column + column, further = row + LINES;
-        uint4 next = {};
+    const int end = min(at.row + share_of<T>(ranks) * (rank + 1), p.pixels);
+    uint4 residual = add.residual, coarse = add.coarse;
+    if (add.k < 0) return;
+    for (int row = add.row; row < end; row += LINES) {
+        uint4 next = {}, next_coarse = {};
         float sum[8];
-        if (further < end) next = residual_or_zero(p, at.row + further, k);
-        sum_of(sum, row, column);
+        if (row + LINES < end) addends_fetch(p, row + LINES, add.k, next, next_coarse);
+        sum_of(sum, row - at.row, add.k - at.column);
 #pragma unroll
         for (int i = 0; i < 8; i++)
             sum[i] += add.bias[i];
-        finish_biased(p, at.row + row, k, residual, sum);
-        residual = next;
-    });
+        if (p.conv.coarse) add_halves(sum, coarse);
+        sac__device_activate_all<false, 8>(p.conv.act, p.conv.alpha, sum);
+        if (p.conv.residual) add_halves(sum, residual);
+        *reinterpret_cast<uint4 *>(add.to.data + static_cast<int64_t>(row) * add.to.pitch) =
+            to_halves(sum);
+        residual = next, coarse = next_coarse;
+    }
 }
 
 /// Leaves this block's sums in the workspace; true in the tile's last block to do so, for which all
@@ -479,15 +501,17 @@ __global__ void __launch_bounds__(T::THREADS, T::BLOCKS)
     conv_mma(const __grid_constant__ sac_conv_problems problems)
 {
     SAC__SHARED(float, shared);
+    sac__grid_release();
     int split = problems.split;
     bool cluster = split > 1 && problems.cluster;
     const sac_conv_problem &p = problem_of(problems, static_cast<int>(blockIdx.x));
     place at = place_of<T::ROWS, T::COLUMNS>(p, split, static_cast<int>(blockIdx.x));
     float sums[T::MT][T::NT][4] = {};
-    accumulate<T>(sums, sac__shared_address(shared), p, at, p.steps * at.rank / split,
-                  p.steps * (at.rank + 1) / split);
-    addends add;
-    addends_open<T>(add, p, at, cluster ? at.rank : 0, cluster ? split : 1, shared);
+    addends add = {};
+    addends_open<T>(add, p, at, cluster ? at.rank : 0, cluster ? split : 1);
+    accumulate<T>(sums, sac__shared_address(shared), p, at, divide(p.steps * at.rank, p.by_split),
+                  divide(p.steps * (at.rank + 1), p.by_split), add);
+    addends_bias<T>(add, at, shared);
     put_sums<T>(shared, sums);
     __syncthreads();
     if (cluster)

@@ -5,6 +5,8 @@
 
 #include <cuda_runtime_api.h>
 
+#include <stdbool.h>
+
 #include "backend/cuda/graph/plan.h"
 
 #ifdef __cplusplus
@@ -47,6 +49,10 @@ int sac__task_launch(const struct sac_task *task, cudaStream_t stream);
 
 /// What sac__task_launch would run.
 const char *sac__task_kernel(const struct sac_task *task);
+
+/// Whether sac__pool_runs_launch can run a pool: the windows that networks have, faster.
+bool sac__pool_runs(const struct sac_task *task);
+int sac__pool_runs_launch(const struct sac_task *task, cudaStream_t stream);
 
 // By kind; sac__task_launch finds them in its table.
 int sac__depthwise_launch(const struct sac_task *task, cudaStream_t stream);

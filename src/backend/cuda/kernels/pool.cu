@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Max pooling. Windows of odd size with stride 1 (SPPF's pyramid of 5, 9 and 13, SPP's single
-// ones): a block reads a tile of one picture and 16 bytes of channels once into shared memory,
-// takes the largest along rows for all windows, then along columns. Any other window: a thread an
-// output, which reads its whole window.
+// Max pooling. What pool_runs.cu has is left to it. Other windows of odd size with stride 1: a
+// block reads a tile of one picture and 16 bytes of channels once into shared memory, takes the
+// largest along rows for all windows, then along columns. Any other window: a thread an output,
+// which reads its whole window.
 #include "cuda/launch.cuh"
 #include "cuda/ptx.cuh"
 
@@ -224,6 +224,7 @@ int launch_windows(const sac_task *task, cudaStream_t stream)
 int sac__pool_launch(const struct sac_task *task, cudaStream_t stream)
 {
     pyramid p = {};
+    if (sac__pool_runs(task)) return sac__pool_runs_launch(task, stream);
     if (!fits_pyramid(&p, task)) return launch_windows(task, stream);
     sac_launch how = {dim3(count_blocks(p)), dim3(BLOCK), stream, shared_bytes(p), 0, true};
     return task->half ? sac__launch("maxpools", how, pyramid_kernel<__half>, p)
