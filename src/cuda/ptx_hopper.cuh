@@ -216,12 +216,18 @@ SAC__DEVICE void sac__cluster_sync_relaxed()
     sac__cluster_wait();
 }
 
-/// Everybody's ordinary writes to shared memory of its own block are seen; unlike sac__cluster_sync
-/// it does not wait for those to global memory.
-SAC__DEVICE void sac__cluster_sync_shared()
+/// After sac__cluster_wait everybody's ordinary writes to shared memory of its own block are seen;
+/// unlike sac__cluster_arrive it does not wait for those to global memory.
+SAC__DEVICE void sac__cluster_arrive_shared()
 {
     SAC__ASM_SM90("fence.release.sync_restrict::shared::cta.cluster;" ::: "memory");
-    sac__cluster_sync_relaxed();
+    SAC__ASM_SM90("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
+}
+
+SAC__DEVICE void sac__cluster_sync_shared()
+{
+    sac__cluster_arrive_shared();
+    sac__cluster_wait();
 }
 
 /// The same place in the shared memory of the block of this rank. No block may end while others

@@ -11,7 +11,8 @@
 #include "activation.cuh"
 #include "conv_kernels.h"
 
-namespace conv_device {
+namespace conv_device
+{
 
 /// n / d.value for 0 ≤ n < 2³¹.
 __device__ inline int divide(int n, const sac_conv_divisor &d)
@@ -69,6 +70,29 @@ __device__ inline void add_halves(float *sum, uint4 eight)
     }
 }
 
+__device__ inline void add_halves(float *sum, uint2 four)
+{
+    const uint32_t word[2] = {four.x, four.y};
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+        __half2 halves;
+        memcpy(&halves, &word[i], sizeof halves);
+        float2 two = __half22float2(halves);
+        sum[2 * i] += two.x;
+        sum[2 * i + 1] += two.y;
+    }
+}
+
+__device__ inline uint2 to_four_halves(const float *value)
+{
+    uint2 four;
+    const __half2 low = __floats2half2_rn(value[0], value[1]);
+    const __half2 high = __floats2half2_rn(value[2], value[3]);
+    memcpy(&four.x, &low, sizeof low);
+    memcpy(&four.y, &high, sizeof high);
+    return four;
+}
+
 __device__ inline uint4 to_halves(const float *value)
 {
     uint4 eight;
@@ -96,27 +120,34 @@ __device__ inline part_place part_of(const sac_conv &c, int k)
     return {static_cast<__half *>(c.part[part].data) + k, c.part[part].pitch};
 }
 
-/// Address of channels k to k+7 of output pixel `row`.
-__device__ inline __half *output_at(const sac_conv &c, int row, int k)
+/// Address of the place's channels of output pixel `row`.
+__device__ inline __half *output_at(const part_place &place, int row)
 {
-    part_place place = part_of(c, k);
     return place.data + static_cast<int64_t>(row) * place.pitch;
 }
 
-__device__ inline uint4 coarse_at(const sac_conv_problem &p, int row, int k)
+__device__ inline __half *output_at(const sac_conv &c, int row, int k)
+{
+    return output_at(part_of(c, k), row);
+}
+
+/// Channels from k on of the coarse map under output pixel `row`: 8, or 4 as uint2.
+template <class Vector = uint4>
+__device__ inline Vector coarse_at(const sac_conv_problem &p, int row, int k)
 {
     const sac_conv &c = p.conv;
     pixel at = pixel_at(p, row);
     int64_t from =
         (static_cast<int64_t>(at.n) * c.coarse_height + at.y / 2) * c.coarse_width + at.x / 2;
-    return *reinterpret_cast<const uint4 *>(static_cast<const __half *>(c.coarse) +
-                                            from * c.coarse_pitch + k);
+    return *reinterpret_cast<const Vector *>(static_cast<const __half *>(c.coarse) +
+                                             from * c.coarse_pitch + k);
 }
 
-__device__ inline uint4 residual_at(const sac_conv &c, int row, int k)
+template <class Vector = uint4>
+__device__ inline Vector residual_at(const sac_conv &c, int row, int k)
 {
-    return *reinterpret_cast<const uint4 *>(static_cast<const __half *>(c.residual) +
-                                            static_cast<int64_t>(row) * c.residual_pitch + k);
+    return *reinterpret_cast<const Vector *>(static_cast<const __half *>(c.residual) +
+                                             static_cast<int64_t>(row) * c.residual_pitch + k);
 }
 
 __device__ inline void add_bias(float *sum, const sac_conv &c, int k)

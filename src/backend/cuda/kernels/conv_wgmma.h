@@ -30,16 +30,17 @@ extern "C" {
 
 enum {
     SAC__WGMMA_ROW = SAC__CONV_STEP * 2, ///< bytes of a row of a step
+    SAC__WGMMA_BARRIERS = 1024,          ///< bytes of the barriers: stages are aligned
     SAC__WGMMA_PAD = 8 ///< floats between rows of sums in shared memory, against bank conflicts
 };
 
-/// Dynamic shared bytes of a block: a ring of stages, which sums of a split replace, and two
-/// barriers a stage.
+/// Dynamic shared bytes of a block at most: two barriers a stage, then a ring of stages, which sums
+/// of a split replace.
 #define SAC__WGMMA_SHARED(rows, columns, stages)                                                   \
-    (((stages) * ((rows) + (columns)) * SAC__WGMMA_ROW > (rows) * ((columns) + SAC__WGMMA_PAD) * 4 \
+    (SAC__WGMMA_BARRIERS +                                                                         \
+     ((stages) * ((rows) + (columns)) * SAC__WGMMA_ROW > (rows) * ((columns) + SAC__WGMMA_PAD) * 4 \
           ? (stages) * ((rows) + (columns)) * SAC__WGMMA_ROW                                       \
-          : (rows) * ((columns) + SAC__WGMMA_PAD) * 4) +                                           \
-     (stages)*16)
+          : (rows) * ((columns) + SAC__WGMMA_PAD) * 4))
 
 /// Channels of a load of the copy engine: 64, 32 or 16, the largest that a tap's channels are a
 /// multiple of; 0: none.

@@ -274,6 +274,11 @@ SAC__DEVICE void sac__cluster_sync_relaxed()
 {
     sac__cluster_sync();
 }
+SAC__DEVICE void sac__cluster_arrive_shared()
+{
+    emulator::cluster_arrive();
+}
+
 SAC__DEVICE void sac__cluster_sync_shared()
 {
     sac__cluster_sync();
