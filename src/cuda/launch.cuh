@@ -28,6 +28,21 @@ struct sac_launch {
     bool overlap = false; ///< may start before the kernel before it ends: see sac__grid_wait
 };
 
+/// All the dynamic shared memory that a block can have, not only what this launch needs: a graph may
+/// hold a launch of the kernel that needs more.
+inline cudaError_t sac__launch_allow_shared(const void *function)
+{
+    int device = 0, most = 0;
+    cudaFuncAttributes own = {};
+    cudaError_t status = cudaGetDevice(&device);
+    if (status == cudaSuccess)
+        status = cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+    if (status == cudaSuccess) status = cudaFuncGetAttributes(&own, function);
+    if (status != cudaSuccess) return status;
+    return cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                most - static_cast<int>(own.sharedSizeBytes));
+}
+
 /// More than the 48 KiB of shared memory that every kernel may have, and room for it: all kernels
 /// ask for the same division of a processor's memory, because one that differs from the last
 /// kernel's waits until that has left the processor, and then nothing overlaps.
@@ -37,8 +52,7 @@ template <class Kernel> cudaError_t sac__launch_allow(Kernel *kernel, const sac_
     cudaError_t status = cudaFuncSetAttribute(
         function, cudaFuncAttributePreferredSharedMemoryCarveout, cudaSharedmemCarveoutMaxShared);
     if (status == cudaSuccess && launch.shared > 48 * 1024)
-        status = cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                      static_cast<int>(launch.shared));
+        status = sac__launch_allow_shared(function);
     if (status == cudaSuccess && launch.cluster > 8)
         status = cudaFuncSetAttribute(function, cudaFuncAttributeNonPortableClusterSizeAllowed, 1);
     return status;

@@ -11,8 +11,7 @@
 #include "activation.cuh"
 #include "conv_kernels.h"
 
-namespace conv_device
-{
+namespace conv_device {
 
 /// n / d.value for 0 ≤ n < 2³¹.
 __device__ inline int divide(int n, const sac_conv_divisor &d)
@@ -126,6 +125,7 @@ __device__ inline __half *output_at(const part_place &place, int row)
     return place.data + static_cast<int64_t>(row) * place.pitch;
 }
 
+/// Address of channels k to k+7.
 __device__ inline __half *output_at(const sac_conv &c, int row, int k)
 {
     return output_at(part_of(c, k), row);

@@ -2,10 +2,10 @@
 // Convolutions on Hopper (sm_90a), fp16 with fp32 sums, as an implicit matrix product: rows are
 // output pixels, columns output channels, the depth is taps times channels in steps of 64.
 //
-// A producer (the last warp) fills a ring of stages; a stage is a step of both
-// operands, swizzled as the matrix units read them. Pixels come through the copy engine's im2col
-// mode, which does padding, stride and the ends of rows and pictures by itself; weights lie in
-// memory as a stage wants them and are one bulk copy. Warpgroups multiply a stage as soon as it is
+// A producer (the last warp) fills a ring of stages; a stage is a step of both operands, swizzled as
+// the matrix units read them. Pixels come through the copy engine's im2col mode, which does padding,
+// stride and the ends of rows and pictures by itself; weights lie in memory as a stage wants them
+// and are one bulk copy. Warpgroups multiply a stage as soon as it is
 // full (wgmma reads both operands from shared memory) and give it back when the product after it is
 // under way.
 //
@@ -25,8 +25,7 @@
 #pragma nv_diag_suppress 177
 #endif
 
-namespace
-{
+namespace {
 
 using namespace wgmma_device;
 
@@ -181,6 +180,20 @@ template <class T> int blocks_of(const parameters &a, int blocks)
     return min(blocks, processors * T::BLOCKS / T::PAIR * T::PAIR);
 }
 
+/// Dynamic shared bytes; less than all stages leave room for blocks of the next kernel. `teams`:
+/// blocks, or clusters of them that share their tiles.
+template <class T> int shared_bytes(const parameters &a, int split, int teams)
+{
+    int stages = 0;
+    for (int k = 0; k < a.problems.count; k++) {
+        const sac_conv_problem &p = a.problems.at[k];
+        const int rows = T::PAIR * T::ROWS, tiles = (p.pixels + rows - 1) / rows * p.columns;
+        const int steps = (tiles + teams - 1) / teams * ((p.steps + split - 1) / split);
+        stages = max(stages, min(T::STAGES, steps));
+    }
+    return SAC__WGMMA_BARRIERS + max(stages * T::STAGE_BYTES, split > 1 ? T::SUM_BYTES : 0);
+}
+
 template <class T>
 int launch(const sac_conv_kernel *self, const sac_conv *convs, int count,
            const sac_conv_launch *how)
@@ -195,10 +208,11 @@ int launch(const sac_conv_kernel *self, const sac_conv *convs, int count,
         a.box[k] = im2col.box;
     }
     sac_launch launch = {};
-    launch.grid = dim3(static_cast<unsigned>(blocks_of<T>(a, blocks)));
+    const int run = blocks_of<T>(a, blocks);
+    launch.grid = dim3(static_cast<unsigned>(run));
     launch.block = dim3(T::THREADS);
     launch.stream = how->stream;
-    launch.shared = T::SHARED;
+    launch.shared = static_cast<size_t>(shared_bytes<T>(a, together / T::PAIR, run / together));
     launch.cluster = together > 1 ? static_cast<unsigned>(together) : 0;
     launch.overlap = how->overlap;
     return sac__launch(self->name, launch, wgmma_kernel<T>, a);

@@ -9,8 +9,7 @@
 #include "conv.cuh"
 #include "conv_wgmma.h"
 
-namespace wgmma_device
-{
+namespace wgmma_device {
 
 using namespace conv_device;
 
@@ -23,7 +22,7 @@ template <int ROWS_, int COLUMNS_, int GROUPS_, int STAGES_, int BLOCKS_, int PA
     static constexpr int PIXEL_BYTES = ROWS * SAC__WGMMA_ROW;
     static constexpr int STAGE_BYTES = PIXEL_BYTES + COLUMNS * SAC__WGMMA_ROW;
     static constexpr int PITCH = COLUMNS + SAC__WGMMA_PAD; ///< floats of a row of a split's sums
-    static constexpr int SHARED = SAC__WGMMA_SHARED(ROWS, COLUMNS, STAGES);
+    static constexpr int SUM_BYTES = ROWS * PITCH * 4;
 };
 
 struct parameters {

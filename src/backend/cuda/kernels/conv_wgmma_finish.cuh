@@ -5,8 +5,7 @@
 
 #include "conv_wgmma.cuh"
 
-namespace wgmma_device
-{
+namespace wgmma_device {
 
 /// Swaps pairs between lanes that differ in `bit`, so that each keeps one of `low` and `high`.
 __device__ inline void exchange(float *low, float *high, bool upper, int bit)

@@ -9,8 +9,7 @@
 
 #include "conv_wgmma.cuh"
 
-namespace wgmma_device
-{
+namespace wgmma_device {
 
 /// A window's extents in pixels and from one tap to the next, and a load's channels.
 struct window {
