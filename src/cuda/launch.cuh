@@ -28,8 +28,8 @@ struct sac_launch {
     bool overlap = false; ///< may start before the kernel before it ends: see sac__grid_wait
 };
 
-/// All the dynamic shared memory that a block can have, not only what this launch needs: a graph may
-/// hold a launch of the kernel that needs more.
+/// All the dynamic shared memory that a block can have, not only what this launch needs: a graph
+/// may hold a launch of the kernel that needs more.
 inline cudaError_t sac__launch_allow_shared(const void *function)
 {
     int device = 0, most = 0;
