@@ -443,13 +443,21 @@ def all_figures_of(report):
             for name in CASES if name in ours or name in peers]
 
 
+def without_boxes(found):
+    """Lists of boxes are compared already, and megabytes."""
+    if not isinstance(found, dict):
+        return found
+    return {key: without_boxes(value) for key, value in found.items()
+            if key != "boxes" or "p50" in str(value) or isinstance(value, float)}
+
+
 def write_report(args, report):
     """All files of the report but its picture; returns their common stem."""
     report["figures"] = all_figures_of(report)
     stem = args.name or "-".join([report["machine"]["date"], re.sub(
         "[^a-z0-9]+", "-", report["machine"]["gpu"].lower().replace("nvidia", "")).strip("-")])
     args.results.mkdir(parents=True, exist_ok=True)
-    (args.results / f"{stem}.json").write_text(json.dumps(report, indent=1) + "\n")
+    (args.results / f"{stem}.json").write_text(json.dumps(without_boxes(report), indent=1) + "\n")
     write_markdown(args.results / f"{stem}.md", report, report["figures"])
     (args.results / f"{stem}.chart.json").write_text(
         json.dumps(chart_of(report), indent=1, ensure_ascii=False) + "\n")

@@ -2,12 +2,11 @@
 // Convolutions on Hopper (sm_90a), fp16 with fp32 sums, as an implicit matrix product: rows are
 // output pixels, columns output channels, the depth is taps times channels in steps of 64.
 //
-// A producer (the last warp) fills a ring of stages; a stage is a step of both operands, swizzled as
-// the matrix units read them. Pixels come through the copy engine's im2col mode, which does padding,
-// stride and the ends of rows and pictures by itself; weights lie in memory as a stage wants them
-// and are one bulk copy. Warpgroups multiply a stage as soon as it is
-// full (wgmma reads both operands from shared memory) and give it back when the product after it is
-// under way.
+// A producer (the last warp) fills a ring of stages; a stage is a step of both operands, swizzled
+// as the matrix units read them. Pixels come through the copy engine's im2col mode, which does
+// padding, stride and the ends of rows and pictures by itself; weights lie in memory as a stage
+// wants them and are one bulk copy. Warpgroups multiply a stage as soon as it is full (wgmma reads
+// both operands from shared memory) and give it back when the product after it is under way.
 //
 // Blocks stay for several tiles: the producer runs ahead into the next one while sums are finished.
 // Small maps have fewer tiles than there are processors: then the blocks of a cluster share the
