@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Many frames through one detector, several on their way at once: memory of the process and of the
 // device stay what they were, and so do the boxes.
-//   check_soak FOLDER [FRAMES [boxes]]  FOLDER: of the tiny models; boxes: memory is not judged, for
-//                                       tools that have memory of their own
+//   check_soak FOLDER [FRAMES [boxes]]
+// FOLDER: of the tiny models; boxes: memory is not judged, for tools that have memory of their own.
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
