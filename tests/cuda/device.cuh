@@ -22,7 +22,7 @@ template <class T> struct Device {
     explicit Device(size_t count_) : count(count_)
     {
         check_cuda(cudaMalloc(&data, count * sizeof(T)), "cudaMalloc");
-        check_cuda(cudaMemset(data, 0xa5, count * sizeof(T)), "fill"); // kernels write parts of it
+        check_cuda(cudaMemset(data, 0xff, count * sizeof(T)), "fill"); // floats: NaN
     }
     explicit Device(const std::vector<T> &values) : Device(values.size())
     {
