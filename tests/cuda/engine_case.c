@@ -52,6 +52,14 @@ static void find_plugin(const char *program)
     snprintf(plugins, sizeof plugins, "%s/%s", dirname(self), below);
     setenv("SACCADE_PLUGINS", plugins, 1);
     setenv("SACCADE_TUNE_SECONDS", "0", 0);
+    setenv("SACCADE_EMULATOR_GPUS", "3", 0);
+}
+
+int case_gpus(void)
+{
+    int count = 0;
+    assert_int_equal(cudaGetDeviceCount(&count), cudaSuccess);
+    return count;
 }
 
 void case_setup(int argc, char **argv)

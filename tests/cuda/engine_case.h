@@ -25,6 +25,9 @@ extern const char *case_v5, *case_v8, *case_half, *case_unknown;
 /// Takes the command line (a folder of models), finds the plugin, draws the pictures.
 void case_setup(int argc, char **argv);
 
+/// How many GPUs there are; tests of several are skipped with one.
+int case_gpus(void);
+
 /// Fails the test with the library's message unless error is 0.
 void case_succeed(int error);
 

@@ -266,15 +266,16 @@ static void *work(void *argument)
     return NULL;
 }
 
-static void two_threads_on_two_detectors_each_find_the_same(void **state)
+// Four threads, two detectors: the second on the GPU of this name.
+static void find_at_once(const char *second)
 {
-    (void)state;
-    const sac_detector_options options = case_options(SAC_FEED_RESIDENT, SAC_PRECISION_FP16);
-    const char *const models[] = {case_v5, case_v8};
+    const char *const models[] = {case_v5, case_v8}, *const devices[] = {"cuda:0", second};
     sac_detections wanted[2][CASE_PICTURES];
     struct worker workers[4];
     pthread_t threads[4];
     for (int d = 0; d < 2; d++) {
+        sac_detector_options options = case_options(SAC_FEED_RESIDENT, SAC_PRECISION_FP16);
+        options.engine.device = devices[d];
         workers[d] = (struct worker){case_open(models[d], &options), wanted[d], 0};
         case_run(workers[d].detector, case_images, CASE_PICTURES, wanted[d]);
         workers[d + 2] = workers[d];
@@ -289,6 +290,19 @@ static void two_threads_on_two_detectors_each_find_the_same(void **state)
         sac_detector_close(&workers[d].detector);
         case_free(wanted[d], CASE_PICTURES);
     }
+}
+
+static void threads_on_two_detectors_find_the_same(void **state)
+{
+    (void)state;
+    find_at_once("cuda:0");
+}
+
+static void threads_on_two_gpus_find_the_same(void **state)
+{
+    (void)state;
+    if (case_gpus() < 2) skip();
+    find_at_once("cuda:1");
 }
 
 static void a_job_works_in_the_callers_stream(void **state)
@@ -361,7 +375,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(staged_equals_resident),
         cmocka_unit_test(pictures_may_lie_anywhere),
         cmocka_unit_test(large_pictures_are_found_the_same_in),
-        cmocka_unit_test(two_threads_on_two_detectors_each_find_the_same),
+        cmocka_unit_test(threads_on_two_detectors_find_the_same),
+        cmocka_unit_test(threads_on_two_gpus_find_the_same),
         cmocka_unit_test(a_job_works_in_the_callers_stream),
         cmocka_unit_test(the_plan_is_described),
         cmocka_unit_test(kernels_can_be_left_out),

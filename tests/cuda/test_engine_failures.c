@@ -201,16 +201,16 @@ static void a_huge_batch_is_an_error(void **state)
     sac_detector_close(&detector);
 }
 
-// The caller's device and its last error are as they were.
+// The caller's device and its last error are as they were, whichever GPU finds the boxes.
 static void the_callers_device_stays(void **state)
 {
     (void)state;
-#ifdef SAC_EMULATED
-    setenv("SACCADE_EMULATOR_GPUS", "3", 1);
     sac_detector_options options = case_options(SAC_FEED_RESIDENT, SAC_PRECISION_AUTO);
     sac_detections wanted, found;
     int device = -1;
-    assert_int_equal(cudaSetDevice(2), cudaSuccess);
+    const int callers = case_gpus() - 1;
+    if (callers < 1) skip();
+    assert_int_equal(cudaSetDevice(callers), cudaSuccess);
     sac_detector *detector = case_open(case_v8, &options);
     case_run(detector, case_images, 1, &wanted);
     sac_detector_close(&detector);
@@ -221,13 +221,11 @@ static void the_callers_device_stays(void **state)
     sac_detector_close(&detector);
     case_same(&wanted, &found, 1);
     assert_int_equal(cudaGetDevice(&device), cudaSuccess);
-    assert_int_equal(device, 2);
+    assert_int_equal(device, callers);
     assert_int_equal(cudaGetLastError(), cudaSuccess);
     assert_int_equal(cudaSetDevice(0), cudaSuccess);
     sac_detections_free(&wanted);
     sac_detections_free(&found);
-    unsetenv("SACCADE_EMULATOR_GPUS");
-#endif
 }
 
 int main(int argc, char **argv)
