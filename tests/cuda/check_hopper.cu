@@ -12,8 +12,8 @@ namespace
 
 enum { STAGES = 2, TILE = 64 };
 
-// The last warp loads tiles into a ring, the other 64 threads add them up; then the sums leave by a
-// bulk store.
+// The last warp loads tiles into a ring, the other 64 threads add them up, each gives them back
+// (the fence: a copy is to write where ordinary reads were); then the sums leave by a bulk store.
 __global__ void pipeline_kernel(int *out, const int *in, int tiles)
 {
     SAC__SHARED(int, ring);
@@ -22,7 +22,7 @@ __global__ void pipeline_kernel(int *out, const int *in, int tiles)
     if (threadIdx.x == 0) {
         for (int s = 0; s < STAGES; s++) {
             sac__mbarrier_init(full + s * 8, 1);
-            sac__mbarrier_init(empty + s * 8, 2);
+            sac__mbarrier_init(empty + s * 8, TILE);
         }
         sac__fence_mbarrier_init();
     }
@@ -40,8 +40,8 @@ __global__ void pipeline_kernel(int *out, const int *in, int tiles)
             const uint32_t s = t % STAGES, turn = t / STAGES & 1;
             sac__mbarrier_wait(full + s * 8, turn);
             sum += ring[s * TILE + threadIdx.x];
-            __syncwarp();
-            if (threadIdx.x % 32 == 0) sac__mbarrier_arrive(empty + s * 8);
+            sac__fence_proxy_async();
+            sac__mbarrier_arrive(empty + s * 8);
         }
         ring[STAGES * TILE + threadIdx.x] = sum;
         sac__fence_proxy_async();
@@ -113,8 +113,9 @@ __global__ void cluster_kernel(int *out, const int *in)
         sac__mbarrier_init(told, size);
         sac__mbarrier_init(loaded, 1);
         sac__fence_mbarrier_init();
-        sac__mbarrier_expect_tx(loaded, 128);
     }
+    __syncthreads();
+    if (threadIdx.x == 0) sac__mbarrier_expect_tx(loaded, 128);
     sac__cluster_sync();
     const float read = sac__ld_cluster(sac__mapa(data, (rank + 1) % size) + threadIdx.x * 4);
     const float4 four = sac__ld_cluster4(sac__mapa(data, (rank + 1) % size) + 16);

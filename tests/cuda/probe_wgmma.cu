@@ -6,9 +6,11 @@
 // wrong one which other reading of the documentation would explain what was seen. No wait is for
 // ever, and a fault of the GPU, after which a process can use it no more, costs one reading only:
 // the rest is done by this program anew.
-//   probe_wgmma [FIRST [WRONG]]    from reading FIRST on, after WRONG wrong ones
+//   probe_wgmma [FIRST [WRONG]]         from reading FIRST on, after WRONG wrong ones
+//   probe_wgmma --pairs ROUNDS TURNS    only pairs, with delays that differ from turn to turn
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 #include <unistd.h>
 
@@ -44,6 +46,7 @@ __global__ void bulk_kernel(float *to, const float *from, int rounds)
         if (!probe_told(barrier, static_cast<uint32_t>(k & 1))) return;
         for (unsigned i = threadIdx.x; i < 256; i += blockDim.x)
             to[k * 256 + i] = memory[i];
+        sac__fence_proxy_async(); // the next copy writes where these reads were
         __syncthreads();
     }
 }
@@ -114,12 +117,30 @@ std::string run_cluster(unsigned size)
            " in the first round: sac__cluster_sync_shared or _relaxed orders too little";
 }
 
-enum { PAIR_STAGES = 2, PAIR_FLOATS = 256 };
+enum { PAIR_STAGES = 2, PAIR_FLOATS = 256, PAIR_BLOCKS = 8 };
+
+/// A thread that is late now and then, each at other times; with 0 never.
+struct dawdler {
+    uint32_t state;
+
+    __device__ explicit dawdler(uint32_t seed)
+        : state(seed * ((blockIdx.x * 64 + threadIdx.x) * 2 + 1) * 2654435761u)
+    {
+    }
+    __device__ void wait()
+    {
+        state ^= state << 13, state ^= state >> 17, state ^= state << 5;
+        if (state >> 29 == 1) __nanosleep(state >> 16 & 4095);
+    }
+};
 
 /// As a pair's weights: each of two blocks fetches half of a stage for both, and gives it back to
-/// both. out: (block, round, PAIR_FLOATS).
-__global__ void pair_kernel(float *out, const float *from, int rounds)
+/// both, each lane by itself: unlike wgmma's, its reads are its own and ordinary ones. out: (block,
+/// round, PAIR_FLOATS).
+__global__ void pair_kernel(float *out, const float *from, int rounds, uint32_t seed)
 {
+    dawdler late(seed);
+    late.wait();
     SAC__SHARED(float, memory);
     const uint32_t at = sac__shared_address(memory), bytes = PAIR_FLOATS * 4;
     const uint32_t full = at + PAIR_STAGES * bytes, empty = full + PAIR_STAGES * 8;
@@ -127,7 +148,7 @@ __global__ void pair_kernel(float *out, const float *from, int rounds)
     if (threadIdx.x == 32) {
         for (uint32_t k = 0; k < PAIR_STAGES; k++) {
             sac__mbarrier_init(full + k * 8, 1);
-            sac__mbarrier_init(empty + k * 8, 2);
+            sac__mbarrier_init(empty + k * 8, 2 * 32);
         }
         sac__fence_mbarrier_init();
     }
@@ -139,34 +160,37 @@ __global__ void pair_kernel(float *out, const float *from, int rounds)
         const uint32_t half = slot * bytes + rank * bytes / 2;
         if (threadIdx.x == 32) {
             if (!probe_told(empty + slot * 8, turn ^ 1)) break;
+            late.wait();
             sac__mbarrier_expect_tx(full + slot * 8, bytes);
+            late.wait();
             sac__bulk_load_multicast(at + half, from + k * PAIR_FLOATS + rank * PAIR_FLOATS / 2,
                                      bytes / 2, full + slot * 8, 3);
         }
         if (threadIdx.x < 32) {
             if (!probe_told(full + slot * 8, turn)) break;
+            late.wait();
             for (uint32_t i = threadIdx.x; i < PAIR_FLOATS; i += 32)
                 out[(blockIdx.x * static_cast<uint32_t>(rounds) + static_cast<uint32_t>(k)) *
                         PAIR_FLOATS +
                     i] = memory[slot * PAIR_FLOATS + i];
-            __syncwarp();
-            if (threadIdx.x < 2)
-                sac__mbarrier_arrive_cluster(sac__mapa(empty + slot * 8, threadIdx.x));
+            sac__fence_proxy_async();
+            late.wait();
+            for (uint32_t block = 0; block < 2; block++)
+                sac__mbarrier_arrive_cluster(sac__mapa(empty + slot * 8, block));
         }
     }
     __syncwarp();
     sac__cluster_sync();
 }
 
-std::string run_pair()
+std::string run_pair(int rounds, uint32_t seed)
 {
-    const int rounds = 200, blocks = 8;
-    const std::vector<float> values = count_up(PAIR_FLOATS * rounds);
-    const probe_array<float> from(values), to(values.size() * blocks);
-    sac_launch launch = launch_of(blocks, 64, PAIR_STAGES * (PAIR_FLOATS * 4 + 16));
+    const std::vector<float> values = count_up(static_cast<size_t>(PAIR_FLOATS) * rounds);
+    const probe_array<float> from(values), to(values.size() * PAIR_BLOCKS);
+    sac_launch launch = launch_of(PAIR_BLOCKS, 64, PAIR_STAGES * (PAIR_FLOATS * 4 + 16));
     launch.cluster = 2;
     probe_must(sac__launch("pair", launch, pair_kernel, to.data,
-                           static_cast<const float *>(from.data), rounds));
+                           static_cast<const float *>(from.data), rounds, seed));
     const std::vector<float> seen = to.read();
     for (size_t i = 0; i < seen.size(); i++) {
         const size_t k = i % values.size();
@@ -223,7 +247,9 @@ std::vector<probe_reading> all_readings()
     for (unsigned size = 2; size <= 8; size *= 2)
         readings.push_back({"memory of a cluster of " + std::to_string(size),
                             [size] { return run_cluster(size); }});
-    readings.push_back({"a pair's weights", run_pair});
+    readings.push_back({"a pair's weights", [] { return run_pair(100, 0); }});
+    readings.push_back(
+        {"a pair's weights, everybody late at times", [] { return run_pair(100, 1); }});
     readings.push_back({"overlapping launches wait", run_overlap});
     return readings;
 }
@@ -246,6 +272,19 @@ std::string run_one(const probe_reading &reading)
     }
 }
 
+/// Pairs alone, thread by thread late at other times in each turn.
+int run_pairs(int rounds, int turns)
+{
+    for (int turn = 1; turn <= turns; turn++) {
+        const std::string hint = run_one({"", [=] { return run_pair(rounds, turn); }});
+        if (hint.empty()) continue;
+        std::printf("WRONG in turn %d: %s\n", turn, hint.c_str());
+        return 1;
+    }
+    std::printf("ok    %d turns of %d rounds of %d blocks\n", turns, rounds, PAIR_BLOCKS);
+    return 0;
+}
+
 } // namespace
 
 int main(int count, char **arguments)
@@ -261,6 +300,8 @@ int main(int count, char **arguments)
         std::printf("not a Hopper GPU: nothing to probe\n");
         return 0;
     }
+    if (count == 4 && !std::strcmp(arguments[1], "--pairs"))
+        return run_pairs(std::atoi(arguments[2]), std::atoi(arguments[3]));
     const std::vector<probe_reading> readings = all_readings();
     for (size_t i = first; i < readings.size(); i++) {
         const std::string hint = run_one(readings[i]);
