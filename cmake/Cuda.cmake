@@ -6,11 +6,12 @@
 #   saccade_cuda_library(NAME SOURCES… [EXACT] [LINK LIBRARIES…])   a static library
 #   saccade_cuda_plugin(NAME OUTPUT FILE SOURCES… LINK … [STAY])     a plugin; STAY: not installed
 #   saccade_cuda_check(NAME SOURCES… LINK … [EMULATED] [ARGUMENTS …] [GPU …] [SMALL …]
-#                      [LIMIT seconds] [ALONE])
+#                      [TOOLS …] [LIMIT seconds] [ALONE])
 #       a check: emulated it is a test with ARGUMENTS; by nvcc it is a program that
 #       tools/check-gpu.sh runs on a machine with a GPU, once for each string of GPU (without GPU:
-#       with ARGUMENTS) and for LIMIT (120) seconds at most, and with SMALL (or ARGUMENTS) under
-#       compute-sanitizer, as tests built with sanitizers are too; the library itself is linked.
+#       with ARGUMENTS) and for LIMIT (120) seconds at most, and once for each string of
+#       TOOLS (without: with SMALL, or ARGUMENTS) under each tool of compute-sanitizer. Tests built
+#       with sanitizers run with SMALL too. The library itself is linked.
 #       EMULATED: not by nvcc. ALONE: with nothing beside it, since it watches the device's memory.
 # LINK names of such libraries mean the twin in the twin. EXACT: floating-point as written, for
 # files that use ops/math.
@@ -169,7 +170,8 @@ function(saccade_cuda_plugin name)
 endfunction()
 
 function(saccade_cuda_check name)
-    cmake_parse_arguments(T "EMULATED;ALONE" "LIMIT" "SOURCES;LINK;ARGUMENTS;GPU;SMALL" ${ARGN})
+    cmake_parse_arguments(T "EMULATED;ALONE" "LIMIT" "SOURCES;LINK;ARGUMENTS;GPU;SMALL;TOOLS"
+        ${ARGN})
     list(JOIN T_ARGUMENTS " " arguments)
     list(JOIN T_SMALL " " small)
     # As an archive: a check needs no more shared libraries than the code that it calls.
@@ -180,6 +182,9 @@ function(saccade_cuda_check name)
     endif()
     if(NOT small)
         set(small "${arguments}")
+    endif()
+    if(NOT T_TOOLS)
+        set(T_TOOLS "${small} ") # a list of one, even without words
     endif()
     if(NOT T_LIMIT)
         set(T_LIMIT 120)
@@ -193,7 +198,10 @@ function(saccade_cuda_check name)
         target_link_options(${name}_gpu PRIVATE LINKER:--as-needed -static-libstdc++ -static-libgcc)
         set_target_properties(${name}_gpu PROPERTIES OUTPUT_NAME ${name}
             RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin/gpu)
-        set(lines "sanitize ${T_LIMIT} ${name} ${small}\n")
+        set(lines "")
+        foreach(words IN LISTS T_TOOLS)
+            string(APPEND lines "sanitize ${T_LIMIT} ${name} ${words}\n")
+        endforeach()
         set(kind run)
         if(T_ALONE)
             set(kind alone)

@@ -10,6 +10,7 @@
 #              CHECK_GPU_LIMIT  most seconds for a run (300); CHECK_GPU_TOOL_LIMIT: under a tool (150)
 #              CHECK_GPU_BUDGET seconds for everything (no limit): what then runs is stopped, the
 #                               rest is left out, and the report says so
+#              CHECK_GPU_SANITIZER   the compute-sanitizer to use
 #              CHECK_GPU_WORK   a new folder for all outputs, which is kept
 #              CHECK_GPU_REPORT the report (bench/results/check-gpu.md)
 # Exit: 0 all passed, 1 something failed, 5 no GPU.
@@ -47,11 +48,13 @@ else
     ctest --test-dir "$build" -Q -R '^(tiny_models|graph_model_)'
 fi
 [ ! -d "$build/lib/needed" ] || export LD_LIBRARY_PATH=$build/lib/needed:${LD_LIBRARY_PATH:-}
-sanitizer=$(command -v compute-sanitizer || echo /usr/local/cuda/bin/compute-sanitizer)
+sanitizer=${CHECK_GPU_SANITIZER:-$(command -v compute-sanitizer || echo /usr/local/cuda/bin/compute-sanitizer)}
 if [ -n "$tools" ] && [ ! -x "$sanitizer" ]; then
     echo 'check-gpu: compute-sanitizer is missing: checks run without it' >&2
     tools=''
 fi
+sanitized=''
+[ -z "$tools" ] || sanitized="; compute-sanitizer $("$sanitizer" --version | grep -oE '[0-9]{4}(\.[0-9]+)+' | head -n 1 || true)"
 commit=$(cat "$build/commit" 2>/dev/null || git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
 work=${CHECK_GPU_WORK:-$(mktemp -d)}
@@ -64,7 +67,7 @@ mkdir -p "$(dirname "$report")"
 write_report() {
     echo '# Checks on a GPU'
     echo
-    echo "$gpu; $(date -u +%Y-%m-%d); commit $commit; \`make check-gpu\`, $SECONDS s."
+    echo "$gpu; $(date -u +%Y-%m-%d); commit $commit; \`make check-gpu\`, $SECONDS s$sanitized."
     echo
     echo '| check | result | time | last line |'
     echo '|---|---|---|---|'
@@ -135,8 +138,9 @@ run() {
 sanitize() {
     local name=$1 options=(--tool "$tool" --error-exitcode 99 --print-limit 20)
     shift 2
+    local words=("$name" "${@##*/}")
     [ "$tool" != memcheck ] || options+=(--leak-check full)
-    start "$name, $tool" "$tool_limit" "$sanitizer" "${options[@]}" "$build/bin/gpu/$name" "$@"
+    start "${words[*]}, $tool" "$tool_limit" "$sanitizer" "${options[@]}" "$build/bin/gpu/$name" "$@"
 }
 
 if [ "${CHECK_GPU_RUNS:-yes}" != no ]; then

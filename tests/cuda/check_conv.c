@@ -2,6 +2,8 @@
 // Every convolution kernel against reference_conv.c: random layers with everything that a plan can
 // ask for, alone and several in one launch.
 //   check_conv [SEED [CASES [NAME]]]   random layers; NAME: only kernels whose name begins so
+//   check_conv --small SEED CASES [NAME]   on small maps, for tools that watch every access; until
+//                               all kernels ran
 //   check_conv --shapes [SEED [PART OF]]   every convolution of yolov5 n to x at 640 and 1280,
 //   against
 //                               the plain kernel; of OF parts that PART; emulated: some, on small
@@ -31,6 +33,7 @@ struct tally {
 };
 static struct tally tallies[KERNELS];
 static const char *only = "";
+static int scale = SCALE, depth = 8 * SCALE, tried = TRIED, more = MORE;
 
 static struct tally *tally_of(const struct sac_conv_kernel *kernel)
 {
@@ -72,13 +75,11 @@ static int candidates(const struct sac_conv *conv, const struct sac_conv_device 
     return count;
 }
 
-/// Emulated, sometimes one that a small layer fills.
+/// With small layers sometimes one that they fill.
 static struct sac_conv_device any_device(void)
 {
     struct sac_conv_device device = conv_device();
-#ifdef SAC_EMULATED
-    if (check_int(0, 1)) device.processors = 4;
-#endif
+    if (scale < 600 && check_int(0, 1)) device.processors = 4;
     return device;
 }
 
@@ -148,8 +149,8 @@ static int was_tried(const struct sac_conv_kernel *kernel)
     return tally_of(kernel)->runs > 0;
 }
 
-/// About `tried` of the usable choices, and every kernel that was not tried yet.
-static int check_shape(const struct conv_shape *shape, int element_size, int tried)
+/// About `most` of the usable choices, and every kernel that was not tried yet.
+static int check_shape(const struct conv_shape *shape, int element_size, int most)
 {
     struct sac_conv_choice choices[SAC__CONV_CANDIDATES];
     struct sac_conv_device device = any_device();
@@ -160,7 +161,7 @@ static int check_shape(const struct conv_shape *shape, int element_size, int tri
     int count = candidates(&t.conv, &device, choices);
     int runs = 0;
     for (int k = 0; k < count; k++) {
-        if (was_tried(choices[k].kernel) && check_int(1, count) > tried) continue;
+        if (was_tried(choices[k].kernel) && check_int(1, count) > most) continue;
         check_choice(&t, &choices[k], c.reference, describe(&choices[k], shape, element_size));
         runs++;
     }
@@ -180,7 +181,7 @@ static void check_group(void)
     int wanted = check_int(2, SAC__CONV_GROUP), count = 0;
     const struct sac_conv_choice *choice = NULL;
     while (count < wanted) {
-        struct conv_shape shape = conv_shape_random(SCALE);
+        struct conv_shape shape = conv_shape_random(scale, depth);
         conv_case_open(&c[count], &shape, 1);
         conv_twin_open(&t[count], &c[count], 2);
         int usable = choice ? 1 : candidates(&t->conv, &device, choices);
@@ -252,7 +253,7 @@ static int check_shapes(int part, int of)
 static int is_new(const struct conv_shape *shape)
 {
     struct sac_conv_choice choices[SAC__CONV_CANDIDATES];
-    struct sac_conv_device device = conv_device();
+    struct sac_conv_device device = any_device();
     struct conv_case c;
     struct conv_twin t;
     int found = 0;
@@ -265,22 +266,34 @@ static int is_new(const struct conv_shape *shape)
     return found;
 }
 
+static int is_asked(const struct sac_conv_kernel *kernel)
+{
+    return !strncmp(kernel->name, only, strlen(only));
+}
+
+static int any_left(void)
+{
+    for (int k = 0; sac__conv_kernel_at(k); k++)
+        if (is_asked(sac__conv_kernel_at(k)) && !tallies[k].runs) return 1;
+    return 0;
+}
+
 static void check_layers(int cases)
 {
     int runs = 0;
     for (int k = 0; k < cases; k++) {
-        struct conv_shape shape = conv_shape_random(SCALE);
-        runs += check_shape(&shape, 2, TRIED);
-        if (k % 4 == 0) runs += check_shape(&shape, 4, TRIED);
+        struct conv_shape shape = conv_shape_random(scale, depth);
+        runs += check_shape(&shape, 2, tried);
+        if (k % 4 == 0) runs += check_shape(&shape, 4, tried);
         if (k % 4 == 1) check_group();
     }
-    for (int k = 0; k < MORE * cases / CASES; k++) {
-        struct conv_shape shape = conv_shape_random(SCALE);
+    for (int k = 0; k < more * cases / CASES && any_left(); k++) {
+        struct conv_shape shape = conv_shape_random(scale, depth);
         if (is_new(&shape)) runs += check_shape(&shape, 2, 0);
     }
     printf("%d layers and more, %d runs; not tried:", cases, runs);
     for (int k = 0; sac__conv_kernel_at(k); k++)
-        if (!tallies[k].runs && !strncmp(sac__conv_kernel_at(k)->name, only, strlen(only)))
+        if (!tallies[k].runs && is_asked(sac__conv_kernel_at(k)))
             printf(" %s,", sac__conv_kernel_at(k)->name);
     printf("\n");
 }
@@ -288,6 +301,11 @@ static void check_layers(int cases)
 int main(int argc, char **argv)
 {
     if (argc > 1 && !strcmp(argv[1], "--bench")) return bench_conv(argc - 2, argv + 2);
+    int small = argc > 1 && !strcmp(argv[1], "--small");
+    if (small) {
+        scale = 100, depth = 9 * 128, tried = 4, more = 1500 * CASES;
+        argc--, argv++;
+    }
     int shapes = argc > 1 && !strcmp(argv[1], "--shapes");
     check_seed(argc > 1 + shapes ? argv[1 + shapes] : NULL);
     conv_case_seed(check_state);

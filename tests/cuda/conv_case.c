@@ -31,7 +31,9 @@ void conv_case_seed(uint64_t seed)
 static void make_square(struct conv_shape *s, int side)
 {
     int kernel = check_int(1, 3), stride = check_int(1, 2);
-    s->channels = check_int(0, 4) ? 16 * check_int(1, 4) : 128;
+    s->channels = check_int(0, 4)                 ? 16 * check_int(1, 4)
+                  : kernel > 1 || check_int(0, 1) ? 128
+                                                  : 256;
     s->out_height = check_int(1, 4 * side);
     s->out_width = check_int(1, 5 * side);
     for (int k = 0; k < 2; k++) {
@@ -44,7 +46,7 @@ static void make_square(struct conv_shape *s, int side)
     s->width = s->out_width * stride + check_int(0, 2);
 }
 
-struct conv_shape conv_shape_random(int scale)
+struct conv_shape conv_shape_random(int scale, int depth)
 {
     static const int kernels[][2] = {{1, 1}, {1, 1}, {3, 3}, {3, 3},
                                      {2, 2}, {6, 6}, {5, 5}, {1, 3}};
@@ -71,7 +73,7 @@ struct conv_shape conv_shape_random(int scale)
     s.height = s.out_height * s.stride[0] + check_int(0, 2);
     s.width = s.out_width * s.stride[1] + check_int(0, 2);
     if (!check_int(0, 2)) make_square(&s, side);
-    while (s.channels > 8 && s.channels * s.kernel[0] * s.kernel[1] > 8 * scale)
+    while (s.channels > 8 && s.channels * s.kernel[0] * s.kernel[1] > depth)
         s.channels -= 8;
     return s;
 }

@@ -40,7 +40,7 @@ struct conv_twin {
 void conv_case_seed(uint64_t seed);
 
 /// Any layer that a plan can hold, of about `scale` output pixels and channels.
-struct conv_shape conv_shape_random(int scale);
+struct conv_shape conv_shape_random(int scale, int depth);
 
 /// Makes data; runs the reference where `with_reference`. Ends the program without memory.
 void conv_case_open(struct conv_case *c, const struct conv_shape *shape, int with_reference);
