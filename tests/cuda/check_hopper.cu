@@ -31,6 +31,7 @@ __global__ void pipeline_kernel(int *out, const int *in, int tiles)
         for (int t = 0; t < tiles; t++) {
             const uint32_t s = t % STAGES, turn = t / STAGES & 1;
             sac__mbarrier_wait(empty + s * 8, turn ^ 1);
+            sac__fence_proxy_async();
             sac__mbarrier_expect_tx(full + s * 8, TILE * 4);
             sac__bulk_load(data + s * TILE * 4, in + t * TILE, TILE * 4, full + s * 8);
         }

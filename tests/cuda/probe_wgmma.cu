@@ -48,6 +48,7 @@ __global__ void bulk_kernel(float *to, const float *from, int rounds)
             to[k * 256 + i] = memory[i];
         sac__fence_proxy_async(); // the next copy writes where these reads were
         __syncthreads();
+        sac__fence_proxy_async();
     }
 }
 
@@ -160,6 +161,7 @@ __global__ void pair_kernel(float *out, const float *from, int rounds, uint32_t 
         const uint32_t half = slot * bytes + rank * bytes / 2;
         if (threadIdx.x == 32) {
             if (!probe_told(empty + slot * 8, turn ^ 1)) break;
+            sac__fence_proxy_async();
             late.wait();
             sac__mbarrier_expect_tx(full + slot * 8, bytes);
             late.wait();
