@@ -21,15 +21,20 @@ def canvas_sizes(final):
     return [round(s * final / 16) * 16 for s in shares], weights
 
 
+@torch.no_grad()
 def scenes(bank, draw, b, canvas, final, compose, clean=0.0):
     """b photographed scenes: pictures (b,3,canvas,canvas), boxes, classes, content sizes, and which
-    pictures hold no code that fails the rule of visible.py. clean: share that no camera took."""
+    pictures hold no code that fails the rule of visible.py. clean: share that no camera took, half of
+    these on nothing but paper."""
     spec = scene.layout(bank, draw, b, canvas, final)
+    no_camera = draw.chance(clean, b) if clean else None
+    if clean:
+        scene.on_paper(spec, no_camera & draw.chance(0.5, b))
     boxes, classes, shown = scene.labels(bank, spec, canvas)
     drawn = compose(bank, spec, canvas)
     picture = camera.photograph(draw, drawn)
     if clean:
-        picture = torch.where(draw.chance(clean, b, 1, 1, 1), drawn.clamp(0, 1), picture)
+        picture = torch.where(no_camera.view(b, 1, 1, 1), drawn.clamp(0, 1), picture)
     meets = visible.countable(bank, spec, picture, boxes, shown, final / canvas)
     good = (meets | (classes < 0)).flatten(1).all(1)
     return picture, boxes.flatten(1, 2), classes.flatten(1, 2), spec["content"], good
@@ -69,17 +74,20 @@ def pack(boxes, classes):
 class Pool:
     """A store of finished pictures on the device, renewed a little with every batch taken.
 
-    Rendering draws `fresh` scenes on one canvas at a time; the store mixes canvases and lets each
-    picture be seen about batch / fresh times. A picture with a code that nobody could find is not
+    With every batch `fresh` scenes fall due, so that each is seen about batch / fresh times; they are
+    drawn `at_once` together on one canvas, since a call costs the CPU the same for many as for few. The
+    store mixes canvases. A picture with a code that nobody could find is not
     stored: the older one stays in its place. Pools of one seed draw canvases in one order, so that
     no GPU waits for another's large one. mosaics: share of a batch; clean: as of scenes.
     """
 
-    def __init__(self, bank, draw, compose, final, batch, fresh, capacity, mosaics=0.1, clean=0.0, seed=0):
+    def __init__(self, bank, draw, compose, final, batch, fresh, capacity, mosaics=0.1, clean=0.0, seed=0,
+                 at_once=0):
         self.bank, self.draw, self.final, self.batch, self.fresh = bank, draw, final, batch, fresh
         self.compose, self.mosaics, self.clean = compose, mosaics, clean
         self.host = torch.Generator().manual_seed(seed)
-        self.slot, capacity = 0, capacity // fresh * fresh
+        self.at_once, self.due, self.slot = at_once or fresh, 0, 0
+        capacity = capacity // self.at_once * self.at_once
         self.pictures = torch.zeros(capacity, 3, final, final, dtype=torch.uint8, device=bank.device)
         self.boxes = torch.zeros(capacity, MAX_BOXES, 4, device=bank.device)
         self.classes = torch.full((capacity, MAX_BOXES), -1, device=bank.device)
@@ -91,10 +99,10 @@ class Pool:
     def renew(self):
         sizes, weights = canvas_sizes(self.final)
         canvas = sizes[int(torch.multinomial(torch.tensor(weights), 1, generator=self.host))]
-        picture, boxes, classes, content, good = scenes(self.bank, self.draw, self.fresh, canvas,
+        picture, boxes, classes, content, good = scenes(self.bank, self.draw, self.at_once, canvas,
                                                         self.final, self.compose, self.clean)
         picture, boxes = enlarge(picture, boxes, content, self.final)
-        here = slice(self.slot, self.slot + self.fresh)
+        here = slice(self.slot, self.slot + self.at_once)
         new = ((picture * 255 + 0.5).byte(), *pack(boxes, classes))
         for store, fresh in zip((self.pictures, self.boxes, self.classes), new, strict=True):
             keep = good.view(-1, *[1] * (fresh.ndim - 1))
@@ -104,7 +112,10 @@ class Pool:
     @torch.no_grad()
     def next(self, dtype=torch.float32):
         """Pictures (B,3,S,S) in 0..1, channels last, boxes (B,M,4) in pixels, classes (B,M)."""
-        self.renew()
+        self.due += self.fresh
+        while self.due >= self.at_once:
+            self.due -= self.at_once
+            self.renew()
         n = int(self.batch * self.mosaics) * 4
         chosen = torch.randperm(len(self.pictures), device=self.bank.device,
                                 generator=self.draw.generator)[:self.batch - n // 4 + n]

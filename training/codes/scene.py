@@ -304,6 +304,16 @@ def layout(bank, draw, b, canvas, final):
     return spec | background_spec(bank, draw, b)
 
 
+def on_paper(spec, chosen):
+    """Gives the chosen scenes (B) even light and, as ground, the paper of their first code."""
+    paper = spec["colours"][:, 1, :1].expand(-1, 2, -1)
+    spec["bg_colours"] = torch.where(chosen[:, None, None], paper, spec["bg_colours"])
+    spec["bg_is_photo"] = spec["bg_is_photo"] & ~chosen
+    spec["bg_texture"] = torch.where(chosen, 0.0, spec["bg_texture"])
+    for name in ("bg_ramp", "shade"):
+        spec[name] = spec[name] * ~chosen.view(-1, *[1] * (spec[name].ndim - 1))
+
+
 class Composer:
     """spec to pictures (B,3,C,C), float in about 0..1; compiled, it is five times as fast on a GPU."""
 

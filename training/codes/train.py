@@ -24,8 +24,8 @@ import torch.distributed as dist
 
 from . import photos, scene
 from .batch import Pool
-from .loss import loss
 from .model import Yolo
+from .step import Step
 from .validate import Validation
 
 
@@ -51,12 +51,14 @@ def parse():
                    help="further weights of the losses of boxes, objectness and classes")
     p.add_argument("--shares", type=float, nargs="+", default=(1.0,) * 4,
                    help="weight of each level's boxes and classes, finest first")
+    p.add_argument("--power", type=float, default=1.0, help="of the IoU in the boxes' loss")
     p.add_argument("--clean", type=float, default=0.0, help="share of new pictures that no camera took")
     p.add_argument("--calm", type=float, default=0.0, help="last share of the time, without mosaics")
     p.add_argument("--validate", type=int, default=0,
                    help="pictures a GPU on which mAP is measured now and then")
     p.add_argument("--warm", type=int, default=300, help="steps until the learning rate is full")
     p.add_argument("--compile", choices=("none", "scenes", "all"), default="none")
+    p.add_argument("--eager", action="store_true", help="launch every step's kernels one by one on a GPU, too")
     return p.parse_args()
 
 
@@ -83,7 +85,8 @@ def optimizer(net, lr, weight_decay):
     decayed = [p for p in net.parameters() if p.ndim > 1]
     plain = [p for p in net.parameters() if p.ndim <= 1]
     return torch.optim.AdamW([{"params": decayed, "weight_decay": weight_decay},
-                              {"params": plain, "weight_decay": 0.0}], lr=lr, betas=(0.9, 0.99))
+                              {"params": plain, "weight_decay": 0.0}], lr=lr, betas=(0.9, 0.99),
+                             fused=True)
 
 
 def share_gradients(net, world):
@@ -124,7 +127,7 @@ class Trainer:
             torch.backends.cudnn.benchmark = True
             torch.set_float32_matmul_precision("high")
         if self.world > 1:
-            dist.init_process_group("nccl" if cuda else "gloo")
+            dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
         torch.manual_seed(args.seed)
         self.net = Yolo(args.shape).to(self.device, memory_format=torch.channels_last)
         self.ema = Ema(self.net, args.ema)
@@ -171,16 +174,10 @@ class Trainer:
         warm = min(1.0, (self.step + 1) / self.args.warm)
         return self.args.lr * warm * (0.01 + 0.99 * (1 + math.cos(math.pi * min(progress, 1))) / 2)
 
-    def train_step(self, pool, size, progress):
+    def train_step(self, pool, learn, progress):
         for group in self.opt.param_groups:
             group["lr"] = self.rate(progress)
-        picture, boxes, classes = pool.next(torch.bfloat16)
-        with torch.autocast(self.device.type, torch.bfloat16):
-            raws = self.forward(picture)
-        total, parts = loss(raws, self.net.anchors, self.net.strides, boxes, classes, size,
-                            self.args.gains, self.args.shares)
-        self.opt.zero_grad(set_to_none=True)
-        total.backward()
+        parts = learn(*pool.next(torch.bfloat16))
         share_gradients(self.net, self.world)
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 10.0)
         self.opt.step()
@@ -189,17 +186,17 @@ class Trainer:
         return parts
 
     def agree(self, value):
-        """The first process' clock, for all."""
+        """The first process' clock, for all, without a look at the GPU."""
         if self.world == 1:
             return value
-        t = torch.tensor([value], device=self.device, dtype=torch.float64)
+        t = torch.tensor([value], dtype=torch.float64)
         dist.broadcast(t, 0)
         return float(t)
 
     def make_pool(self, size, batch):
         args = self.args
         return Pool(self.bank, self.draw, self.compose, size, batch, max(int(batch * args.fresh), 1),
-                    batch * args.pool, clean=args.clean, seed=args.seed + self.step)
+                    batch * args.pool, clean=args.clean, seed=args.seed + self.step, at_once=batch)
 
     def make_validation(self, size):
         if not self.args.validate:
@@ -214,16 +211,16 @@ class Trainer:
         if args.until:
             left = self.agree(args.until - time.time())
             self.seconds = min(args.seconds, self.spent + max(left, 0.0))
+        learn = Step(self.net, self.forward, size, self.device.type == "cuda" and not args.eager,
+                     gains=args.gains, shares=args.shares, power=args.power)
         mean, count, seen_at, saved_at = 0.0, 0, time.time(), time.time()
         while self.spent < end * self.seconds:
             start, progress = time.time(), self.spent / self.seconds
             if progress >= 1 - args.calm:
                 pool.mosaics = 0.0
             for _ in range(20):
-                mean = mean + self.train_step(pool, size, progress)
+                mean = mean + self.train_step(pool, learn, progress)
                 count += 1
-            if self.device.type == "cuda":
-                torch.cuda.synchronize()
             self.spent = self.agree(self.spent + time.time() - start)
             if time.time() - seen_at > 10 and self.rank == 0:
                 self.report(size, batch, mean / count, count / (time.time() - seen_at))

@@ -117,8 +117,25 @@ def test_without_mosaics_a_batch_has_as_many_pictures(bank):
 def test_clean_pictures_are_as_drawn(bank):
     compose = scene.Composer()
     shot, clean = (batch.scenes(bank, scene.Draw("cpu", 9), 8, 64, 640, compose, c)[0] for c in (0.0, 1.0))
-    spec = scene.layout(bank, scene.Draw("cpu", 9), 8, 64, 640)
+    draw = scene.Draw("cpu", 9)
+    spec = scene.layout(bank, draw, 8, 64, 640)
+    draw.chance(1.0, 8)
+    scene.on_paper(spec, draw.chance(0.5, 8))
     assert torch.equal(clean, compose(bank, spec, 64).clamp(0, 1)) and not torch.equal(clean, shot)
+
+
+def test_a_code_on_paper_has_its_own_paper_around_it(bank):
+    spec, compose = scene.layout(bank, scene.Draw("cpu", 9), 8, 64, 640), scene.Composer()
+    spec["active"][:] = False
+    spec["active"][:, 1] = True
+    chosen = torch.arange(8) < 4
+    before = compose(bank, spec, 64)
+    scene.on_paper(spec, chosen)
+    after = compose(bank, spec, 64)
+    assert torch.equal(after[4:], before[4:])
+    spec["active"][:] = False
+    paper = spec["colours"][:4, 1, 0, :, None, None].expand(-1, -1, 64, 64)
+    assert torch.allclose(compose(bank, spec, 64)[:4], paper)
 
 
 def test_no_pdf417_is_a_mere_line():

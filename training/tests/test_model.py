@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from codes import CLASSES, export
-from codes.loss import ciou, loss
+from codes.loss import ciou, level_loss, loss
 from codes.model import Decoded, Yolo
 from codes.train import Ema, hold, optimizer, stages
 
@@ -50,6 +50,16 @@ def test_each_gain_weighs_one_loss_alone(gains, more):
         (one, parts), (two, again) = loss(*args), loss(*args, gains)
     assert torch.equal(parts, again)
     assert torch.allclose(two - one, (torch.tensor(more) * parts).sum(), atol=1e-6)
+
+
+@pytest.mark.parametrize(("side", "low", "high"), [(2.0, 2.9, 3.0), (6.0, 3 * 0.3 ** 2, 0.28)])
+def test_a_power_weighs_nearly_right_boxes_more(side, low, high):
+    raw, anchors = torch.zeros(1, 1, 5, 5, 10), torch.tensor([[2.0, 2.0]])
+    raw[..., 2:4] = 0.005  # a box of about the anchor's size in the middle of the last cell
+    boxes = torch.tensor([[[4.5, 4.5, side, side]]])
+    plain, steep = (level_loss(raw, anchors, boxes, torch.zeros(1, 1, dtype=torch.long), p)[0]
+                    for p in (1.0, 3.0))
+    assert low - 1e-4 <= steep / plain <= high
 
 
 def test_a_level_without_a_share_teaches_no_boxes():
