@@ -74,11 +74,11 @@ def pack(boxes, classes):
 class Pool:
     """A store of finished pictures on the device, renewed a little with every batch taken.
 
-    With every batch `fresh` scenes fall due, so that each is seen about batch / fresh times; they are
-    drawn `at_once` together on one canvas, since a call costs the CPU the same for many as for few. The
-    store mixes canvases. A picture with a code that nobody could find is not
-    stored: the older one stays in its place. Pools of one seed draw canvases in one order, so that
-    no GPU waits for another's large one. mosaics: share of a batch; clean: as of scenes.
+    With every batch `fresh` scenes fall due, so that each is seen about batch / fresh times. They are
+    drawn `at_once` together on one canvas, since a call costs the CPU the same for many as for few; the
+    store mixes canvases. A picture with a code that nobody could find is not stored: the older one
+    stays in its place. Pools of one seed draw canvases in one order, so that no GPU waits for
+    another's large one. mosaics: share of a batch; clean: as of scenes.
     """
 
     def __init__(self, bank, draw, compose, final, batch, fresh, capacity, mosaics=0.1, clean=0.0, seed=0,

@@ -20,12 +20,17 @@ POOR = 0.3  # boxes that lie worse weigh no less than one of this IoU
 OFFSETS = ((0, 0), (-1, 0), (0, -1), (1, 0), (0, 1))
 
 
+def area(wh):
+    """Products of pairs; prod's gradient would wait for the GPU."""
+    return wh[..., 0] * wh[..., 1]
+
+
 def ciou(a, b):
     """Complete IoU of boxes cx, cy, w, h (..., 4); Zheng et al., 2020."""
     low = torch.maximum(a[..., :2] - a[..., 2:] / 2, b[..., :2] - b[..., 2:] / 2)
     high = torch.minimum(a[..., :2] + a[..., 2:] / 2, b[..., :2] + b[..., 2:] / 2)
-    inter = (high - low).clamp(min=0).prod(-1)
-    iou = inter / (a[..., 2:].prod(-1) + b[..., 2:].prod(-1) - inter + 1e-7)
+    inter = area((high - low).clamp(min=0))
+    iou = inter / (area(a[..., 2:]) + area(b[..., 2:]) - inter + 1e-7)
     hull_low = torch.minimum(a[..., :2] - a[..., 2:] / 2, b[..., :2] - b[..., 2:] / 2)
     hull_high = torch.maximum(a[..., :2] + a[..., 2:] / 2, b[..., :2] + b[..., 2:] / 2)
     diagonal = ((hull_high - hull_low) ** 2).sum(-1) + 1e-7
@@ -71,7 +76,8 @@ def level_loss(raw, anchors, boxes, classes, power=1.0):
     value = torch.where(mask, iou.detach().clamp(min=0), 0.0).reshape(-1)
     wanted = wanted.scatter_reduce(0, index.reshape(-1), value, "amax")
     obj = F.binary_cross_entropy_with_logits(raw[..., 4].reshape(-1).float(), wanted)
-    one_hot = F.one_hot(classes.clamp(min=0), p.shape[-1] - 5).float()[:, :, None, None]
+    kinds = torch.arange(p.shape[-1] - 5, device=raw.device)
+    one_hot = (classes[..., None] == kinds).float()[:, :, None, None]
     cls = F.binary_cross_entropy_with_logits(p[..., 5:], one_hot.expand_as(p[..., 5:]), reduction="none")
     return box, obj, (cls.mean(-1) * weight).sum()
 

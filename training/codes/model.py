@@ -30,8 +30,8 @@ class Conv(nn.Module):
         self.conv = nn.Conv2d(c_in, c_out, k, stride, k // 2 if pad is None else pad, bias=False)
         self.bn = nn.BatchNorm2d(c_out, eps=1e-3, momentum=0.03)
 
-    def forward(self, x):
-        x = self.conv(x)
+    def forward(self, x, convolve=None):
+        x = convolve(self.conv.weight, x) if convolve else self.conv(x)
         x = self.bn(x) if self.bn is not None else x
         return nn.functional.silu(x)
 
@@ -82,6 +82,16 @@ class SPPF(nn.Module):
         return self.join(torch.cat([x, a, b, self.pool(b)], 1))
 
 
+def stem_of_blocks(weight, x):
+    """The stem's 6x6 convolution of stride 2 as a 3x3 one over blocks of 2x2 pixels, which is equal;
+    with 16 channels in place of 3 it is several times as fast on a GPU, where x is channels last."""
+    b, _, h, w = x.shape
+    blocks = x.permute(0, 2, 3, 1).reshape(b, h // 2, 2, w // 2, 2, 3).transpose(2, 3).flatten(3)
+    blocks = nn.functional.pad(blocks, (0, 4)).permute(0, 3, 1, 2)
+    weight = weight.view(-1, 3, 3, 2, 3, 2).permute(0, 3, 5, 1, 2, 4).flatten(1, 3)
+    return nn.functional.conv2d(blocks, nn.functional.pad(weight, (0, 0, 0, 0, 0, 4)), padding=1)
+
+
 class Yolo(nn.Module):
     """forward: list of (B, 3, H/s, W/s, 5 + classes) raw values, one a level."""
 
@@ -114,7 +124,7 @@ class Yolo(nn.Module):
             bias[:, 5:] = torch.log(torch.tensor(0.6 / (self.classes - 0.99)))
 
     def features(self, x):
-        x, kept = self.stem(x), []
+        x, kept = self.stem(x, stem_of_blocks if self.training else None), []
         for down, stage in zip(self.down, self.stage, strict=True):
             x = stage(down(x))
             kept.append(x)

@@ -13,7 +13,8 @@ WARM = 3  # steps before recording, in which convolutions choose their algorithm
 
 class Step:
     """Called with pictures, boxes and classes it leaves gradients in net's parameters and returns
-    the loss's three parts. forward: net, or net compiled. record: as a CUDA graph, of one batch's shapes; weights: of the loss."""
+    the loss's three parts. forward: net, or net compiled. record: as a CUDA graph, of one batch's shapes.
+    weights: gains, shares and power of the loss."""
 
     def __init__(self, net, forward, size, record, **weights):
         self.net, self.forward, self.size, self.record, self.weights = net, forward, size, record, weights

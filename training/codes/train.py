@@ -58,7 +58,8 @@ def parse():
                    help="pictures a GPU on which mAP is measured now and then")
     p.add_argument("--warm", type=int, default=300, help="steps until the learning rate is full")
     p.add_argument("--compile", choices=("none", "scenes", "all"), default="none")
-    p.add_argument("--eager", action="store_true", help="launch every step's kernels one by one on a GPU, too")
+    p.add_argument("--eager", action="store_true",
+                   help="launch the kernels of a step one by one on a GPU, too")
     return p.parse_args()
 
 
@@ -105,6 +106,13 @@ def hold(net, count):
         part.eval().requires_grad_(False)
 
 
+def see_one_gpu(env):
+    """Of several processes each sees its own GPU alone, as number 0: what was compiled is kept by number."""
+    if int(env.get("WORLD_SIZE", 1)) > 1:
+        seen, local = env.get("CUDA_VISIBLE_DEVICES"), int(env["LOCAL_RANK"])
+        env["CUDA_VISIBLE_DEVICES"] = str(local) if seen is None else (seen.split(",") + [""] * local)[local]
+
+
 def stages(specs):
     """[(size, batch, end of its share of the time)]"""
     parsed = [(int(a), int(b), float(c)) for a, b, c in (s.split(":") for s in specs)]
@@ -120,8 +128,9 @@ class Trainer:
     def __init__(self, args):
         self.args = args
         self.rank, self.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+        see_one_gpu(os.environ)
         cuda = torch.cuda.is_available()
-        self.device = torch.device(f"cuda:{int(os.environ.get('LOCAL_RANK', 0))}" if cuda else "cpu")
+        self.device = torch.device("cuda:0" if cuda else "cpu")
         if cuda:
             torch.cuda.set_device(self.device)
             torch.backends.cudnn.benchmark = True
@@ -143,7 +152,11 @@ class Trainer:
         self.bank, self.draw = scene.Bank(rendered, photos.load(), self.device), draw
         self.forward = torch.compile(self.net, dynamic=False) if args.compile == "all" else self.net
         self.compose = scene.Composer(args.compile != "none")
+        self.stopped = False
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+    def stop(self, *_):
+        self.stopped = True  # after the steps under way: a process that left at once would hang the others
 
     def resume(self):
         path = self.out / "last.pt"
@@ -213,6 +226,7 @@ class Trainer:
             self.seconds = min(args.seconds, self.spent + max(left, 0.0))
         learn = Step(self.net, self.forward, size, self.device.type == "cuda" and not args.eager,
                      gains=args.gains, shares=args.shares, power=args.power)
+        signal.signal(signal.SIGTERM, self.stop)
         mean, count, seen_at, saved_at = 0.0, 0, time.time(), time.time()
         while self.spent < end * self.seconds:
             start, progress = time.time(), self.spent / self.seconds
@@ -222,6 +236,8 @@ class Trainer:
                 mean = mean + self.train_step(pool, learn, progress)
                 count += 1
             self.spent = self.agree(self.spent + time.time() - start)
+            if self.agree(self.stopped):
+                sys.exit(143)
             if time.time() - seen_at > 10 and self.rank == 0:
                 self.report(size, batch, mean / count, count / (time.time() - seen_at))
                 mean, count, seen_at = 0.0, 0, time.time()

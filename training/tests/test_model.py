@@ -11,7 +11,8 @@ import torch
 
 from codes import CLASSES, export
 from codes.loss import ciou, level_loss, loss
-from codes.model import Decoded, Yolo
+from codes.model import Decoded, Yolo, stem_of_blocks
+from codes.step import Step
 from codes.train import Ema, hold, optimizer, stages
 
 
@@ -31,6 +32,30 @@ def test_decoded_rows_are_level_anchor_y_x():
     assert torch.allclose(row[0], (raw[0] * 2 - 0.5 + 3) * 16, atol=1e-4)
     assert torch.allclose(row[1], (raw[1] * 2 - 0.5 + 1) * 16, atol=1e-4)
     assert torch.allclose(row[2:4], (raw[2:4] * 2) ** 2 * net.anchors[1, 2], atol=1e-3)
+
+
+def test_the_stem_of_blocks_is_the_stem():
+    torch.manual_seed(0)
+    conv, x = Yolo("n").stem.conv, torch.rand(2, 3, 64, 96).to(memory_format=torch.channels_last)
+    assert torch.allclose(conv(x), stem_of_blocks(conv.weight, x), atol=1e-5)
+
+
+def waits(work):
+    """Operators that read a value on the host: they wait for a GPU, and cannot be recorded."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as seen:
+        work()
+    return {e.key for e in seen.key_averages()} & {"aten::_local_scalar_dense", "aten::nonzero"}
+
+
+def test_nothing_in_a_step_waits_for_the_gpu():
+    torch.manual_seed(0)
+    net = Yolo("n6")
+    learn = Step(net, net, 128, record=False, power=3.0)
+    batch = torch.rand(1, 3, 128, 128), torch.tensor([[[32.0, 32, 96, 96]]]), torch.zeros(1, 1).long()
+    learn(*batch)  # constants are copied once
+    assert not waits(lambda: learn(*batch))
+    x = torch.ones(2, 2, requires_grad=True)
+    assert waits(lambda: x.prod(-1).sum().backward())  # it counts zeros
 
 
 def test_ciou_of_equal_and_of_apart_boxes():

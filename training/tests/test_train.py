@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from codes.train import see_one_gpu
 from codes.validate import Validation
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -69,6 +70,15 @@ def test_a_stopped_run_has_saved_and_goes_on(tmp_path, patches_file):
     spent = torch.load(out / "last.pt", weights_only=True)["spent"]
     assert start(patches_file, out, "--seconds", str(spent + 0.1)).wait(300) == 0
     assert torch.load(out / "ema.pt", weights_only=True)["step"] > first
+
+
+@pytest.mark.parametrize(("env", "seen"), [
+    ({}, None), ({"CUDA_VISIBLE_DEVICES": "3"}, "3"), ({"WORLD_SIZE": "2", "LOCAL_RANK": "1"}, "1"),
+    ({"WORLD_SIZE": "2", "LOCAL_RANK": "1", "CUDA_VISIBLE_DEVICES": "4,7"}, "7"),
+    ({"WORLD_SIZE": "2", "LOCAL_RANK": "1", "CUDA_VISIBLE_DEVICES": ""}, "")])
+def test_each_of_several_processes_sees_one_gpu(env, seen):
+    see_one_gpu(env)
+    assert env.get("CUDA_VISIBLE_DEVICES") == seen
 
 
 def test_validation_finds_what_is_there(bank):
