@@ -149,3 +149,22 @@ def test_refusals(pictures, tmp_path):
 def test_devices_name_the_version():
     done = run("devices")
     assert "TensorRT 11." in done.stdout
+
+
+EMULATED = pytest.mark.skipif("emulated" not in str(PLUGINS), reason="a GPU is what it is")
+
+
+@EMULATED
+@pytest.mark.parametrize("gpu, served", [("9.0", False), ("10.3", False), ("8.6", True), ("8.9", True)])
+def test_rtx_runs_only_where_it_can(gpu, served, pictures, tmp_path):
+    """TensorRT-RTX is told by its libraries' names."""
+    stand_in, = STAND_IN.glob("libnvinfer.so.*")
+    (tmp_path / "libtensorrt_rtx.so.1").symlink_to(stand_in.resolve())
+    env = {"SACCADE_TENSORRT": str(tmp_path), "SACCADE_EMULATOR_GPU": gpu}
+    devices = [line for line in run("devices", **env).stdout.splitlines() if "TensorRT-RTX 11." in line]
+    assert len(devices) == 1 and ("ready" if served else "missing") in devices[0]
+    done = run("detect", write_engine(tmp_path / "v5.engine", V5), pictures, "--conf", "0.001", **env)
+    assert done.returncode == (0 if served else 5)
+    if not served:
+        assert f"does not run on GPUs of compute capability {gpu}" in done.stderr
+        assert "--backend cuda" in done.stderr

@@ -133,11 +133,12 @@ static int open_engine(struct tensorrt_engine *engine, const struct sac_source *
                        const sac_engine_options *options)
 {
     struct sac_trt *trt = NULL;
-    struct sac_gpu_facts gpu;
+    struct sac_gpu_facts gpu = {0};
     int error = check_source(source, options);
     if (!error) error = sac__tensorrt_library(&trt);
     if (!error) error = sac__gpu_ordinal(&engine->device, options->device);
     if (!error) error = sac__gpu_facts(&gpu, engine->device);
+    if (!error) error = sac__trt_check_gpu(trt, gpu.major, gpu.minor);
     if (!error) error = sac__gpu_enter(engine->device);
     if (error) return error;
     error = open_plan(engine, trt, source, options);

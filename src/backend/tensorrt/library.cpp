@@ -152,3 +152,14 @@ const char *sac__trt_version(const struct sac_trt *trt)
 {
     return trt->version.c_str();
 }
+
+int sac__trt_check_gpu(const struct sac_trt *trt, int major, int minor)
+{
+    // TensorRT-RTX 1.7.1 on an H200: "8.0 8.6 8.9 12.0 12.1 >12.0"; other 8.x are let through.
+    if (!trt->rtx || major == 8 || major >= 12) return 0;
+    return trt->host->fail(SAC_EDEVICE,
+                           "%s does not run on GPUs of compute capability %d.%d (8.x, 12.0 and "
+                           "later only): install TensorRT itself, or give the ONNX file to "
+                           "--backend cuda",
+                           trt->version.c_str(), major, minor);
+}

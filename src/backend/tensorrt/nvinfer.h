@@ -29,6 +29,10 @@ void sac__trt_close(struct sac_trt **trt);
 /// "TensorRT 11.1.0" or "TensorRT-RTX 1.7.1"; owned by trt.
 const char *sac__trt_version(const struct sac_trt *trt);
 
+/// Whether it runs on GPUs of this compute capability. Errors: SAC_EDEVICE (TensorRT-RTX on a
+/// data-centre GPU of Hopper's or Blackwell's kind).
+int sac__trt_check_gpu(const struct sac_trt *trt, int major, int minor);
+
 // ---- building -----------------------------------------------------------------------------------
 
 /// Builds a plan from ONNX bytes. Free *plan_out with free().

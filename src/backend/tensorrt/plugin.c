@@ -22,24 +22,31 @@ int sac__tensorrt_library(struct sac_trt **trt_out)
     return error;
 }
 
+// Adds TensorRT's version to what is known of a GPU, or says why it cannot run there.
+static void describe(sac_device *device, int ordinal)
+{
+    struct sac_trt *trt = NULL;
+    struct sac_gpu_facts gpu = {0};
+    char details[sizeof device->details];
+    memcpy(details, device->details, sizeof details);
+    int error = sac__tensorrt_library(&trt);
+    if (!error && device->available) error = sac__gpu_facts(&gpu, ordinal);
+    if (!error && device->available) error = sac__trt_check_gpu(trt, gpu.major, gpu.minor);
+    if (error) {
+        device->available = 0;
+        snprintf(device->details, sizeof device->details, "%s", sac__gpu_message());
+    } else {
+        snprintf(device->details, sizeof device->details, "%s; %.200s", sac__trt_version(trt),
+                 details);
+    }
+}
+
 // GPUs, each with the version of TensorRT; or what is missing of the two.
 static size_t devices(sac_device *devices_out, size_t capacity)
 {
-    struct sac_trt *trt = NULL;
     const size_t count = sac__gpu_devices(devices_out, capacity, "tensorrt", 7);
-    const int error = sac__tensorrt_library(&trt);
-    for (size_t i = 0; i < count && i < capacity; i++) {
-        char details[sizeof devices_out->details];
-        sac_device *device = &devices_out[i];
-        memcpy(details, device->details, sizeof details);
-        if (error) {
-            device->available = 0;
-            snprintf(device->details, sizeof device->details, "%s", sac__gpu_message());
-        } else {
-            snprintf(device->details, sizeof device->details, "%s; %.200s", sac__trt_version(trt),
-                     details);
-        }
-    }
+    for (size_t i = 0; i < count && i < capacity; i++)
+        describe(&devices_out[i], (int)i);
     return count;
 }
 
