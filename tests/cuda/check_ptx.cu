@@ -323,6 +323,7 @@ __global__ void barrier_kernel(int *out, int *counts, int rounds)
         } else {
             sac__bar_sync(1, 128);
             sum += buffer[slot];
+            __threadfence_block(); // for compute-sanitizer: the barrier orders by itself
             if (round + 1 < rounds) sac__bar_arrive(2, 128);
         }
     }
