@@ -86,14 +86,14 @@ def test_best_threshold_separates_right_from_wrong():
     assert threshold == pytest.approx(0.8) and f1 == 1
 
 
-def test_the_threshold_lies_in_the_middle_of_a_flat_best():
+def test_the_threshold_lies_at_the_lower_end_of_a_flat_best():
     box, none = np.array([[0, 0, 10, 10.0]]), (np.zeros((0, 4)), np.zeros(0, int))
     hits = [(box, np.array([s]), np.array([0]), box, np.array([0])) for s in (0.9, 0.8, 0.7, 0.6)]
     wrong = (box, np.array([0.2]), np.array([0]), *none)
     # 1000 more that are all found at 0.95: one more right or wrong hardly moves F1
     sure = [(box, np.array([0.95]), np.array([0]), box, np.array([0]))] * 1000
     threshold, f1, _ = best_threshold([*hits, wrong, *sure], 1)
-    assert f1 == 1 and threshold == pytest.approx((0.95 + 0.2) / 2)
+    assert f1 == 1 and threshold == pytest.approx(0.2)
 
 
 def test_a_network_that_finds_nothing_has_no_best_threshold():
