@@ -7,7 +7,8 @@ set_tests_properties(tiny_models PROPERTIES LABELS c FIXTURES_SETUP tiny_models)
 saccade_cuda_check(check_soak
     SOURCES check_soak.c engine_case.c
     LINK saccade_objects saccade_cuda_graph PkgConfig::CMOCKA
-    ARGUMENTS ${tiny} 40 GPU "${tiny} 50000" SMALL ${tiny} 4 boxes LIMIT 120 ALONE)
+    ARGUMENTS ${tiny} 40 GPU "${tiny} 50000" SMALL ${tiny} 40 boxes
+    TOOLS "${tiny} 4 boxes" LIMIT 120 ALONE)
 if(TEST check_soak)
     set_tests_properties(check_soak PROPERTIES FIXTURES_REQUIRED tiny_models)
     add_dependencies(check_soak_emulated saccade_cuda_emulated)
