@@ -10,7 +10,7 @@
 struct choosing {
     struct sac_program *program;
     const struct sac_program_options *options;
-    struct knowledge known;
+    struct knowledge *known;
     struct tuner *tuner; ///< opened when first needed
     int left;            ///< layers that are yet to be looked at
 };
@@ -56,12 +56,18 @@ static int measure(struct choosing *c, struct unit *unit, const char *key)
 {
     int error = c->tuner ? 0 : sac__tuner_open(&c->tuner, c->program, c->options);
     double share = 2.0 / (c->left + 2); // equal layers are measured once, so most leave time over
-    if (!error)
-        error = sac__tuner_measure(c->tuner, unit->layers, unit->count, share, &unit->choice,
-                                   &unit->us);
-    if (error || unit->us <= 0) return error;
-    c->known.fresh++;
-    return sac__known_add(&c->known, key, unit->choice, unit->us);
+    struct rivals rivals = {.count = 0};
+    if (!error) error = sac__tuner_measure(c->tuner, unit->layers, unit->count, share, &rivals);
+    if (error || !rivals.count) return error;
+    unit->choice = rivals.choice[0];
+    unit->us = rivals.us[0];
+    if (unit->us <= 0) return 0;
+    error = sac__known_add(c->known, key, unit->choice, unit->us);
+    if (error) return error;
+    c->known->fresh++;
+    unit->known = c->known->count - 1;
+    c->known->at[unit->known].rivals = rivals;
+    return 0;
 }
 
 static int runs(const struct choosing *c, const struct sac_conv_choice *choice,
@@ -81,11 +87,13 @@ static int choose(struct choosing *c, struct unit *unit)
     struct sac_conv convs[SAC__CONV_GROUP];
     describe(c, unit->layers, unit->count, convs);
     write_keys(key, sizeof key, convs, unit->count);
-    const struct known *known = sac__known_find(&c->known, key);
+    const struct known *known = sac__known_find(c->known, key);
     if (known && !runs(c, &known->choice, convs, unit->count)) known = NULL;
     unit->choice = (struct sac_conv_choice){0};
     unit->us = 0;
+    unit->known = -1;
     if (known) {
+        unit->known = (int)(known - c->known->at);
         unit->choice = known->choice;
         unit->us = known->us;
         return 0;
@@ -143,7 +151,7 @@ static int choose_from(struct choosing *c, int first, char *done)
     int layers[SAC__CONV_GROUP] = {first}, count = 1;
     done[first] = 1;
     if (plan->layers[first].kind != SAC__LAYER_CONV) {
-        add_unit(c->program, &(struct unit){.layers = {first}, .count = 1});
+        add_unit(c->program, &(struct unit){.layers = {first}, .count = 1, .known = -1});
         return 0;
     }
     for (int k = first + 1; k < plan->layer_count && count < SAC__CONV_GROUP; k++) {
@@ -155,20 +163,18 @@ static int choose_from(struct choosing *c, int first, char *done)
     return choose_group(c, layers, count);
 }
 
-int sac__program_choose(struct sac_program *program, const struct sac_program_options *options)
+int sac__program_choose(struct sac_program *program, const struct sac_program_options *options,
+                        struct knowledge *knowledge)
 {
-    struct choosing c = {.program = program, .options = options};
+    struct choosing c = {.program = program, .options = options, .known = knowledge};
     int count = program->plan->layer_count, error = 0;
     char *done = calloc((size_t)count + 1, 1);
     if (!done) return sac__fail(SAC_ENOMEM, "out of memory for a program");
-    sac__known_load(&c.known, program, options);
     for (int k = 0; !error && k < count; k++) {
         c.left = count - k;
         if (!done[k]) error = choose_from(&c, k, done);
     }
     sac__tuner_close(&c.tuner);
-    if (!error && c.known.fresh) sac__known_store(&c.known, program, options);
-    sac__known_free(&c.known);
     free(done);
     return error;
 }

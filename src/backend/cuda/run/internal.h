@@ -9,11 +9,21 @@
 #include "backend/cuda/kernels/layers.h"
 #include "backend/gpu/gpu.h"
 
+enum { SAC__RIVALS = 8 };
+
+/// The fastest ways to run convolutions in one launch, each measured by itself, the best first.
+struct rivals {
+    struct sac_conv_choice choice[SAC__RIVALS];
+    double us[SAC__RIVALS]; ///< 0: not measured, and then the only one
+    int count;              ///< 0: there is no way
+};
+
 /// What runs as one launch: convolutions that do not depend on each other, or one other layer.
 struct unit {
     int layers[SAC__CONV_GROUP], count;
     struct sac_conv_choice choice; ///< kernel NULL: not convolutions
     double us;                     ///< measured; 0: not
+    int known;                     ///< entry of the knowledge that it follows; negative: none
 };
 
 /// Where what belongs to a layer lies.
@@ -39,6 +49,7 @@ struct known {
     char *key;
     struct sac_conv_choice choice;
     double us;
+    struct rivals rivals; ///< none where the entry is from disk
 };
 struct knowledge {
     struct known *at;
@@ -61,8 +72,17 @@ void sac__known_load(struct knowledge *knowledge, const struct sac_program *prog
 void sac__known_store(const struct knowledge *knowledge, const struct sac_program *program,
                       const struct sac_program_options *options);
 
-/// Fills program->units with the fastest way known or measured now.
-int sac__program_choose(struct sac_program *program, const struct sac_program_options *options);
+/// Fills program->units with the fastest way known or measured now, each launch by itself.
+int sac__program_choose(struct sac_program *program, const struct sac_program_options *options,
+                        struct knowledge *knowledge);
+
+/// Tries what was nearly as fast by itself in the whole network, and keeps what makes that faster.
+/// The program is ready to run; its weights and arenas stay as they are.
+int sac__program_refine(struct sac_program *program, const struct sac_program_options *options,
+                        struct knowledge *knowledge);
+
+/// Runs the whole network until the GPU has raised its clock.
+int sac__program_warm(const struct sac_program *program, void *arena, cudaStream_t stream);
 
 /// Launches one unit.
 int sac__unit_launch(const struct sac_program *program, const struct unit *unit, void *arena,
@@ -77,12 +97,14 @@ int sac__tuner_open(struct tuner **tuner_out, const struct sac_program *program,
                     const struct sac_program_options *options);
 void sac__tuner_close(struct tuner **tuner);
 
-/// Measures all ways to run `layers` in one launch. Writes the fastest and its time in µs; zero
-/// where time ran out, and then *choice_out is the one expected fastest; kernel NULL where there is
-/// none. `share`: of the time left, how much may be spent. A way that cannot be launched is logged
-/// and left out. Errors: SAC_EBACKEND, which names the kernel that the GPU failed in.
+/// Seconds that the tuner may take, the whole network's included.
+double sac__tune_seconds(const struct sac_program_options *options);
+
+/// Measures all ways to run `layers` in one launch. Where time ran out, the one expected fastest is
+/// there with 0 µs. `share`: of the time left, how much may be spent. A way that cannot be launched
+/// is logged and left out. Errors: SAC_EBACKEND, which names the kernel that the GPU failed in.
 int sac__tuner_measure(struct tuner *tuner, const int *layers, int count, double share,
-                       struct sac_conv_choice *choice_out, double *us_out);
+                       struct rivals *rivals_out);
 
 /// Every choice that can run all of `convs` in one launch, expected fastest first.
 int sac__choices_list(const struct sac_conv *convs, int count, const struct sac_conv_device *device,

@@ -31,7 +31,7 @@ int sac__known_add(struct knowledge *knowledge, const char *key, struct sac_conv
         knowledge->capacity = capacity;
     }
     struct known *entry = &knowledge->at[knowledge->count];
-    *entry = (struct known){strdup(key), choice, us};
+    *entry = (struct known){.key = strdup(key), .choice = choice, .us = us};
     if (!entry->key) return sac__fail(SAC_ENOMEM, "out of memory for the tuner's results");
     knowledge->count++;
     return 0;

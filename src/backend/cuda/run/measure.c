@@ -18,8 +18,7 @@ static int launch(void *user, int turn, cudaStream_t stream)
     return sac__unit_launch(m->program, m->unit, m->arena, stream);
 }
 
-/// Whole runs until the GPU has raised its clock.
-static int warm_up(const struct sac_program *program, void *arena, cudaStream_t stream)
+int sac__program_warm(const struct sac_program *program, void *arena, cudaStream_t stream)
 {
     const double end = sac__timing_now() + warming;
     int error = 0;
@@ -34,7 +33,7 @@ int sac__program_measure(const struct sac_program *program, void *arena, double 
 {
     cudaStream_t stream = NULL;
     int error = SAC__CUDA(cudaStreamCreateWithFlags, &stream, cudaStreamNonBlocking);
-    if (!error) error = warm_up(program, arena, stream);
+    if (!error) error = sac__program_warm(program, arena, stream);
     for (int k = 0; !error && k < program->unit_count; k++) {
         struct measured m = {program, &program->units[k], arena};
         const struct timing timing = {launch, &m, REPEAT, RUNS, 0, stream};

@@ -182,6 +182,24 @@ static void report_unit(struct sac_program *program, const struct unit *unit)
     }
 }
 
+/// Kernels are chosen, weights uploaded, and then, where something was measured, tried as a whole.
+static int make_ready(struct sac_program *program, const struct sac_program_options *options)
+{
+    struct knowledge known = {.count = 0};
+    sac__known_load(&known, program, options);
+    int error = sac__program_choose(program, options, &known);
+    if (!error) place_all(program);
+    if (!error) error = upload(program);
+    if (!error && known.fresh) {
+        error = sac__program_refine(program, options, &known);
+        if (!error) sac__known_store(&known, program, options);
+    }
+    for (int k = 0; !error && k < program->unit_count; k++)
+        report_unit(program, &program->units[k]);
+    sac__known_free(&known);
+    return error;
+}
+
 static int build(struct sac_program *program, const struct sac_program_options *options)
 {
     size_t count = (size_t)program->plan->layer_count + 1;
@@ -191,12 +209,7 @@ static int build(struct sac_program *program, const struct sac_program_options *
     if (!program->units || !program->bound || !program->layers)
         return sac__fail(SAC_ENOMEM, "out of memory for a program");
     int error = read_device(program);
-    if (!error) error = sac__program_choose(program, options);
-    if (error) return error;
-    for (int k = 0; k < program->unit_count; k++)
-        report_unit(program, &program->units[k]);
-    place_all(program);
-    return upload(program);
+    return error ? error : make_ready(program, options);
 }
 
 int sac__program_open(struct sac_program **program_out, const struct sac_plan *plan,

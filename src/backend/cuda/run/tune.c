@@ -17,6 +17,7 @@ enum {
     RUNS = 3
 };
 static const double default_seconds = 20;
+static const double alone = 0.75;   // of the time, for launches by themselves
 static const double graph_us = 200; // about how long a graph shall take
 static const double warming = 0.01; // of the time for tuning
 static const double slow = 1.5;     // a run that much slower than the best ends the candidate
@@ -105,16 +106,20 @@ static int take_memory(struct tuner *t)
     return error ? error : warm_up(t, t->arenas, bytes);
 }
 
+double sac__tune_seconds(const struct sac_program_options *options)
+{
+    return options->tune_seconds > 0 ? options->tune_seconds : default_seconds;
+}
+
 int sac__tuner_open(struct tuner **tuner_out, const struct sac_program *program,
                     const struct sac_program_options *options)
 {
-    double seconds = options->tune_seconds > 0 ? options->tune_seconds : default_seconds;
     struct tuner *t = calloc(1, sizeof *t);
     *tuner_out = NULL;
     if (!t) return sac__fail(SAC_ENOMEM, "out of memory for tuning");
     t->program = program;
     t->options = options;
-    t->end = sac__timing_now() + seconds;
+    t->end = sac__timing_now() + alone * sac__tune_seconds(options);
     int error = SAC__CUDA(cudaStreamCreateWithFlags, &t->stream, cudaStreamNonBlocking);
     if (!error) error = take_memory(t);
     if (error) sac__tuner_close(&t);
@@ -237,8 +242,22 @@ static int failed(const struct tuner *t, int error)
     return 0;
 }
 
+/// Adds a way to the rivals, if it is among the fastest.
+static void rank(struct rivals *r, const struct sac_conv_choice *choice, double us)
+{
+    int k = r->count;
+    if (k == SAC__RIVALS && us >= r->us[--k]) return;
+    for (; k > 0 && us < r->us[k - 1]; k--) {
+        r->us[k] = r->us[k - 1];
+        r->choice[k] = r->choice[k - 1];
+    }
+    r->us[k] = us;
+    r->choice[k] = *choice;
+    if (r->count < SAC__RIVALS) r->count++;
+}
+
 int sac__tuner_measure(struct tuner *t, const int *layers, int count, double share,
-                       struct sac_conv_choice *choice_out, double *us_out)
+                       struct rivals *rivals_out)
 {
     struct sac_conv_choice choices[SAC__CONV_CANDIDATES];
     struct sac_conv convs[SAC__CONV_GROUP];
@@ -247,21 +266,19 @@ int sac__tuner_measure(struct tuner *t, const int *layers, int count, double sha
         sac__conv_describe(&convs[k], t->program->plan, &t->program->plan->layers[layers[k]],
                            t->arenas);
     int found = sac__choices_list(convs, count, &t->program->facts, choices);
-    *choice_out = found ? choices[0] : (struct sac_conv_choice){0};
-    *us_out = 0;
+    *rivals_out = (struct rivals){.count = 0};
     t->layers = layers;
     t->count = count;
     for (int k = 0; k < found && sac__timing_now() < end; k++) {
         t->choice = choices[k];
-        int error = time_choice(t, *us_out, &us);
+        int error = time_choice(t, rivals_out->count ? rivals_out->us[0] : 0, &us);
         if (error) {
             error = failed(t, error);
             if (error) return error;
             continue;
         }
-        if (*us_out > 0 && us >= *us_out) continue;
-        *us_out = us;
-        *choice_out = choices[k];
+        rank(rivals_out, &choices[k], us);
     }
+    if (found && !rivals_out->count) *rivals_out = (struct rivals){{choices[0]}, {0}, 1};
     return 0;
 }

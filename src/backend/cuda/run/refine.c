@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which launches make the whole network fastest. By itself a launch is followed by its like; in the
+// network its neighbours are others, and how soon their blocks find room and fetch weights counts
+// for as much as a tenth of a small layer's time. So what was nearly as fast by itself is tried in
+// the network, one after the other, and stays where that becomes faster.
+#include "internal.h"
+
+enum { RUNS = 6 };
+static const double graph_us = 1000; // about how long a graph shall take
+static const double near = 1.35;     // times the best one's time by itself: not tried beyond
+static const double better = 0.9975; // of the network's time: less may be chance
+static const double hopeless = 1.02; // times the fastest one: no further runs
+static const double whole = 0.25;    // of the time for tuning
+
+struct network {
+    struct sac_program *program;
+    struct knowledge *knowledge;
+    void *arena;
+    cudaStream_t stream;
+    int repeat; ///< runs in a graph
+    double us;  ///< of the fastest so far
+    double end; ///< seconds of the monotonic clock
+};
+
+static int run(void *user, int turn, cudaStream_t stream)
+{
+    const struct network *n = user;
+    (void)turn;
+    return sac__program_enqueue(n->program, n->arena, stream);
+}
+
+static int time_network(struct network *n, double *us_out)
+{
+    const struct timing timing = {run, n, n->repeat, RUNS, hopeless * n->us, n->stream};
+    return sac__timing_run(&timing, us_out);
+}
+
+static int is_same(const struct sac_conv_choice *a, const struct sac_conv_choice *b)
+{
+    return a->kernel == b->kernel && a->split == b->split;
+}
+
+/// Whether weights and arena, as they are, are right for it.
+static int fits(const struct network *n, const struct unit *unit,
+                const struct sac_conv_choice *choice)
+{
+    const struct sac_plan *plan = n->program->plan;
+    int fit = choice->kernel->packing == unit->choice.kernel->packing;
+    for (int k = 0; k < unit->count; k++) {
+        struct sac_conv conv;
+        sac__conv_describe(&conv, plan, &plan->layers[unit->layers[k]], n->arena);
+        fit = fit && !choice->kernel->workspace(choice->kernel, &conv, choice->split);
+    }
+    return fit;
+}
+
+/// Whether launches follow an entry, and the choice fits them.
+static int concerns(const struct network *n, int entry, const struct sac_conv_choice *choice)
+{
+    int count = 0;
+    for (int k = 0; k < n->program->unit_count; k++) {
+        const struct unit *unit = &n->program->units[k];
+        if (unit->known != entry) continue;
+        if (!fits(n, unit, choice)) return 0;
+        count++;
+    }
+    return count > 0;
+}
+
+static void follow(const struct network *n, int entry, const struct sac_conv_choice *choice,
+                   double us)
+{
+    for (int k = 0; k < n->program->unit_count; k++) {
+        struct unit *unit = &n->program->units[k];
+        if (unit->known != entry) continue;
+        unit->choice = *choice;
+        unit->us = us;
+    }
+}
+
+/// Twice, where the first time promises something.
+static int try_rival(struct network *n, int entry, int rival)
+{
+    struct known *known = &n->knowledge->at[entry];
+    const struct sac_conv_choice *choice = &known->rivals.choice[rival];
+    double us = 0, again = 0;
+    if (!concerns(n, entry, choice)) return 0;
+    follow(n, entry, choice, known->rivals.us[rival]);
+    int error = time_network(n, &us);
+    if (!error && us < better * n->us) error = time_network(n, &again);
+    if (error) return error;
+    if (again > us) us = again;
+    if (again > 0 && us < better * n->us) {
+        known->choice = *choice;
+        known->us = known->rivals.us[rival];
+        n->us = us;
+    } else {
+        follow(n, entry, &known->choice, known->us);
+    }
+    return 0;
+}
+
+static int try_all(struct network *n)
+{
+    for (int entry = 0; entry < n->knowledge->count; entry++) {
+        const struct known *known = &n->knowledge->at[entry];
+        const struct rivals *rivals = &known->rivals;
+        for (int k = 0; k < rivals->count && rivals->us[k] < near * rivals->us[0]; k++) {
+            if (is_same(&rivals->choice[k], &known->choice)) continue;
+            int error = try_rival(n, entry, k);
+            if (error || sac__timing_now() > n->end) return error;
+        }
+    }
+    return 0;
+}
+
+static int refine(struct network *n, size_t bytes)
+{
+    const int pattern = 0x30; // halves of 0.13: zeros would run too fast
+    int error = SAC__CUDA(cudaMemsetAsync, n->arena, pattern, bytes, n->stream);
+    if (!error) error = sac__program_arena_init(n->program, n->arena, n->stream);
+    if (!error) error = sac__program_warm(n->program, n->arena, n->stream);
+    if (error || sac__timing_now() > n->end) return error;
+    n->repeat = 1;
+    error = time_network(n, &n->us);
+    if (error) return error;
+    n->repeat += (int)(graph_us / n->us);
+    n->us = 0;
+    error = time_network(n, &n->us);
+    return error ? error : try_all(n);
+}
+
+int sac__program_refine(struct sac_program *program, const struct sac_program_options *options,
+                        struct knowledge *knowledge)
+{
+    struct network n = {.program = program, .knowledge = knowledge};
+    size_t bytes = sac__program_arena_bytes(program);
+    n.end = sac__timing_now() + whole * sac__tune_seconds(options);
+    if (cudaMalloc(&n.arena, bytes) != cudaSuccess) { // runs without
+        cudaGetLastError();
+        return 0;
+    }
+    int error = SAC__CUDA(cudaStreamCreateWithFlags, &n.stream, cudaStreamNonBlocking);
+    if (!error) error = refine(&n, bytes);
+    if (n.stream) cudaStreamDestroy(n.stream);
+    cudaFree(n.arena);
+    return error;
+}
