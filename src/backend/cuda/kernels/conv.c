@@ -144,6 +144,7 @@ int sac__conv_problems_fill(struct sac_conv_problems *problems,
             .by_split = sac__conv_divisor(split),
             .pixels = c->n * c->out_height * c->out_width,
             .steps = sac__conv_steps(c),
+            .weight_rows = sac__conv_rows(c, kernel->packing),
             .columns = (c->out_channels + kernel->columns - 1) / kernel->columns,
             .first = (int)blocks};
         problems->at[k].by_columns = sac__conv_divisor(problems->at[k].columns);
@@ -174,34 +175,43 @@ int sac__conv_addressable(const struct sac_conv *c)
     return ok;
 }
 
+/// The channel of a row: conv.h has the order.
+static int64_t channel_of(int64_t row, enum sac_conv_packing packing)
+{
+    if (packing != SAC__CONV_WGMMA) return row;
+    return (row & ~(int64_t)31) + (row >> 1 & 3) * 8 + (row >> 3 & 3) * 2 + (row & 1);
+}
+
 /// fp16 steps of 64 depths, swizzled: conv.h has the layout.
-static void pack_steps(uint16_t *packed, const struct sac_conv *conv, const float *weights)
+static void pack_steps(uint16_t *packed, const struct sac_conv *conv, enum sac_conv_packing packing,
+                       const float *weights)
 {
     int64_t depth = (int64_t)conv->kernel[0] * conv->kernel[1] * conv->channels;
-    int64_t outs = conv->out_channels;
+    int64_t rows = sac__conv_rows(conv, packing);
     for (int64_t step = 0; step < sac__conv_steps(conv); step++)
-        for (int64_t k = 0; k < outs; k++)
+        for (int64_t row = 0; row < rows; row++)
             for (int64_t i = 0; i < SAC__CONV_STEP; i++) {
-                int64_t d = step * SAC__CONV_STEP + i, piece = i / 8 ^ (k & 7);
-                packed[(step * outs + k) * SAC__CONV_STEP + piece * 8 + i % 8] =
-                    d < depth ? sac__float_half(weights[k * depth + d]) : 0;
+                int64_t d = step * SAC__CONV_STEP + i, piece = i / 8 ^ (row & 7);
+                int64_t k = channel_of(row, packing);
+                int inside = d < depth && k < conv->out_channels;
+                packed[(step * rows + row) * SAC__CONV_STEP + piece * 8 + i % 8] =
+                    inside ? sac__float_half(weights[k * depth + d]) : 0;
             }
 }
 
 size_t sac__conv_packed_bytes(const struct sac_conv *conv, enum sac_conv_packing packing)
 {
-    size_t outs = (size_t)conv->out_channels;
     size_t depth = (size_t)conv->kernel[0] * (size_t)conv->kernel[1] * (size_t)conv->channels;
-    if (packing == SAC__CONV_STEPS)
-        return (size_t)sac__conv_steps(conv) * SAC__CONV_STEP * outs * sizeof(uint16_t);
-    return depth * outs * sizeof(float);
+    size_t rows = (size_t)sac__conv_rows(conv, packing);
+    if (packing == SAC__CONV_PLAIN) return depth * rows * sizeof(float);
+    return (size_t)sac__conv_steps(conv) * SAC__CONV_STEP * rows * sizeof(uint16_t);
 }
 
 void sac__conv_pack(void *packed, const struct sac_conv *conv, enum sac_conv_packing packing,
                     const float *weights)
 {
-    if (packing == SAC__CONV_STEPS)
-        pack_steps(packed, conv, weights);
-    else
+    if (packing == SAC__CONV_PLAIN)
         memcpy(packed, weights, sac__conv_packed_bytes(conv, packing));
+    else
+        pack_steps(packed, conv, packing, weights);
 }

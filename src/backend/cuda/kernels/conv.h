@@ -68,7 +68,9 @@ enum sac_conv_packing {
     /// ldmatrix, TMA and wgmma. So a block's weights of a step, channels n to n+BN (n a multiple of
     /// 8), are BN·128 bytes in one run, at ((step·K) + n)·128, ready for shared memory.
     SAC__CONV_STEPS,
-    SAC__CONV_WGMMA, ///< conv_wgmma's own, where SAC__CONV_STEPS does not fit
+    /// The same, but of every 32 channels row 8·i+2·t+e holds channel 8·t+2·i+e, so that a thread's
+    /// sums of wgmma are 8 neighbouring channels of a pixel; K is rounded up to 32, with zeros.
+    SAC__CONV_WGMMA,
     SAC__CONV_PACKINGS
 };
 

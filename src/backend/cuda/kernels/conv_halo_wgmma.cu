@@ -152,20 +152,62 @@ __device__ void start_sums(float (&sums)[S::WIDE][S::SUMS], const sac_conv &c, c
     }
 }
 
-/// 8 channels of two pixels, one below the other, the upper one being `row`.
+/// A thread's pixels of a tile: for each product two, one below the other.
+template <class S> struct pixels {
+    int x, y, row; ///< of the first; among all of the output
+
+    __device__ pixels(const sac_conv &c, corner at, unsigned thread)
+    {
+        y = at.y + static_cast<int>(thread / 32 * 2);
+        x = at.x + static_cast<int>(thread % 32 / 4);
+        row = (at.n * c.out_height + y) * c.out_width + x;
+    }
+    __device__ bool has(const sac_conv &c, int product, int below) const
+    {
+        return x + product * 8 < c.out_width && y + below < c.out_height;
+    }
+};
+
+/// What is added to a tile's sums: of the residual, else of the coarse map. Where registers can
+/// hold it, it is asked for before the products.
+template <class S> struct addends {
+    static constexpr int REGISTERS = S::WIDE * (S::SUMS + S::EIGHTS * 8) + 36;
+    static constexpr bool EARLY = REGISTERS * S::THREADS * S::BLOCKS <= 65536;
+    uint4 of[S::EIGHTS][S::WIDE][2];
+
+    __device__ void fetch(const sac_conv_problem &p, const pixels<S> &at, const sink<S> &to)
+    {
+        const sac_conv &c = p.conv;
+        if (!EARLY || (!c.residual && !c.coarse)) return;
+#pragma unroll
+        for (int i = 0; i < S::EIGHTS * S::WIDE * 2; i++) {
+            const int g = i / 2 / S::WIDE, m = i / 2 % S::WIDE, k = to.k + g * 32;
+            const int row = at.row + m * 8 + i % 2 * c.out_width;
+            if (to.to[g].data && at.has(c, m, i % 2))
+                of[g][m][i % 2] = c.residual ? residual_at(c, row, k) : coarse_at(p, row, k);
+        }
+    }
+};
+
+/// 8 channels of two pixels, one below the other, the upper one being `row`. `early`: addends, or
+/// NULL.
 __device__ inline void finish_pixels(const sac_conv_problem &p, const part_place &to, int k,
-                                     int row, const bool (&inside)[2], float (&sum)[2][8])
+                                     int row, const bool (&inside)[2], const uint4 *early,
+                                     float (&sum)[2][8])
 {
     const sac_conv &c = p.conv;
     uint4 residual[2] = {};
     if (c.residual)
 #pragma unroll
         for (int i = 0; i < 2; i++)
-            if (inside[i]) residual[i] = residual_at(c, row + i * c.out_width, k);
+            if (inside[i])
+                residual[i] = early ? early[i] : residual_at(c, row + i * c.out_width, k);
     if (c.coarse)
 #pragma unroll
         for (int i = 0; i < 2; i++)
-            if (inside[i]) add_halves(sum[i], coarse_at(p, row + i * c.out_width, k));
+            if (inside[i])
+                add_halves(sum[i], early && !c.residual ? early[i]
+                                                        : coarse_at(p, row + i * c.out_width, k));
     sac__device_activate_all<false, 16>(c.act, c.alpha, sum[0]);
 #pragma unroll
     for (int i = 0; i < 2; i++) {
@@ -178,25 +220,20 @@ __device__ inline void finish_pixels(const sac_conv_problem &p, const part_place
 
 template <class S>
 __device__ void finish_tile(const sac_conv_problem &p, const float (&sums)[S::WIDE][S::SUMS],
-                            corner at, const sink<S> &to, unsigned thread)
+                            const pixels<S> &at, const addends<S> &add, const sink<S> &to)
 {
-    const sac_conv &c = p.conv;
-    const int y = at.y + static_cast<int>(thread / 32 * 2);
-    const int first = at.x + static_cast<int>(thread % 32 / 4);
-    const int row = (at.n * c.out_height + y) * c.out_width;
 #pragma unroll
     for (int g = 0; g < S::EIGHTS; g++) {
         if (!to.to[g].data) continue;
 #pragma unroll
         for (int m = 0; m < S::WIDE; m++) {
-            const int x = first + m * 8;
-            const bool within = x < c.out_width;
-            const bool inside[2] = {within && y < c.out_height, within && y + 1 < c.out_height};
+            const bool inside[2] = {at.has(p.conv, m, 0), at.has(p.conv, m, 1)};
             float sum[2][8];
 #pragma unroll
             for (int i = 0; i < 16; i++)
                 sum[i / 8][i % 8] = sums[m][g * 16 + i % 8 / 2 * 4 + i / 8 * 2 + i % 2];
-            finish_pixels(p, to.to[g], to.k + g * 32, row + x, inside, sum);
+            finish_pixels(p, to.to[g], to.k + g * 32, at.row + m * 8, inside,
+                          addends<S>::EARLY ? add.of[g][m] : NULL, sum);
         }
     }
 }
@@ -245,12 +282,14 @@ __global__ void __launch_bounds__(S::THREADS, S::BLOCKS)
     __syncthreads(); // all weights and barriers
     for (uint32_t parity = 0; tile < walk.tiles; tile += step, parity ^= 1) {
         float sums[S::WIDE][S::SUMS];
+        addends<S> add;
         start_sums<S>(sums, c, to);
+        if (addends<S>::EARLY) add.fetch(p, pixels<S>(c, corner_of<S>(walk, tile), w.thread), to);
         sac__mbarrier_wait(w.barrier, parity);
         multiply<S>(sums, o);
         sac__bar_sync(w.bar, WORKER); // all have read the pixels
         if (tile + step < walk.tiles) fetch_halo<S>(w, c, map, corner_of<S>(walk, tile + step));
-        finish_tile<S>(p, sums, corner_of<S>(walk, tile), to, w.thread);
+        finish_tile<S>(p, sums, pixels<S>(c, corner_of<S>(walk, tile), w.thread), add, to);
     }
 #endif
 }

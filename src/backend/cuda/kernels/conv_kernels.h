@@ -60,10 +60,11 @@ struct sac_conv_problem {
     struct sac_conv_divisor by_width, by_height;    ///< of the output
     struct sac_conv_divisor by_channels, by_window; ///< of the input; the window's width
     struct sac_conv_divisor by_split, by_columns;
-    int pixels;  ///< N·out_height·out_width
-    int steps;   ///< of 64 depths
-    int columns; ///< tiles beside each other
-    int first;   ///< block of the launch
+    int pixels;      ///< N·out_height·out_width
+    int steps;       ///< of 64 depths
+    int weight_rows; ///< of a step
+    int columns;     ///< tiles beside each other
+    int first;       ///< block of the launch
 };
 
 struct sac_conv_problems {
@@ -117,6 +118,12 @@ static inline int sac__conv_steps(const struct sac_conv *conv)
 {
     return (conv->kernel[0] * conv->kernel[1] * conv->channels + SAC__CONV_STEP - 1) /
            SAC__CONV_STEP;
+}
+
+/// Rows of a step of packed weights.
+static inline int sac__conv_rows(const struct sac_conv *conv, enum sac_conv_packing packing)
+{
+    return packing == SAC__CONV_WGMMA ? (conv->out_channels + 31) / 32 * 32 : conv->out_channels;
 }
 
 /// Whether a kernel for squares of one size, stride and number of channels is for this one.

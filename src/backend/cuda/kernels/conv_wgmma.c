@@ -92,7 +92,7 @@ enum {
 const struct sac_conv_kernel sac__conv_wgmma_kernels[] = {
 #define KERNEL(rows, columns, groups, stages, blocks, pair)                                        \
     {"wgmma " #rows "x" #columns NAME_##pair,                                                      \
-     SAC__CONV_STEPS,                                                                              \
+     SAC__CONV_WGMMA,                                                                              \
      rows * pair,                                                                                  \
      columns,                                                                                      \
      SAC__CONV_GROUP,                                                                              \

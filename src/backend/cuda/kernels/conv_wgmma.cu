@@ -24,7 +24,8 @@
 #pragma nv_diag_suppress 177
 #endif
 
-namespace {
+namespace
+{
 
 using namespace wgmma_device;
 
@@ -70,7 +71,7 @@ __device__ inline uint64_t join(uint32_t high, uint32_t low)
     return static_cast<uint64_t>(high) << 32 | low;
 }
 
-/// The sums of a tile, or of a part of its depth.
+/// Adds up a tile, or a part of its depth.
 template <class T>
 __device__ void multiply(float (&sums)[T::PRODUCTS][T::SUMS], const task &t, const operands &o,
                          ring<T> &at)
@@ -87,7 +88,7 @@ __device__ void multiply(float (&sums)[T::PRODUCTS][T::SUMS], const task &t, con
             for (int m = 0; m < T::PRODUCTS; m++)
                 sac__wgmma_f16<T::COLUMNS>(
                     sums[m], join(o.pixels_high, o.pixels + stage + depth + m * o.rows),
-                    join(o.weights_high, o.weights + stage + 2 * k), step > t.first || k > 0);
+                    join(o.weights_high, o.weights + stage + 2 * k), 1);
         }
         sac__wgmma_commit();
         sac__wgmma_wait<1>();
@@ -109,13 +110,13 @@ template <class T> __device__ void consume(const task &t, unsigned char *memory)
     constexpr bool EARLY = eights<T>::COUNT == eights<T>::ONCE;
     const operands o = operands_of<T>(t);
     ring<T> ready;
-    ending<T> end;
+    addends<T> add;
     for (int tile = t.tile; tile < t.tiles; tile += t.apart) {
         const eights<T> at(t, tile);
-        float sums[T::PRODUCTS][T::SUMS] = {};
-        if (EARLY && t.split == 1) end.prepare(t.problem->conv, at, 0);
+        float sums[T::PRODUCTS][T::SUMS];
+        start_sums<T>(sums, t, at);
         if (tile == t.tile) sac__grid_wait();
-        if (EARLY && t.split == 1) end.fetch(*t.problem, at, 0);
+        if (EARLY && t.split == 1) add.fetch(*t.problem, at, 0);
         multiply<T>(sums, t, o, ready);
         if (t.split > 1) {
             share<T>(reinterpret_cast<float *>(memory + SAC__WGMMA_BARRIERS), sums);
@@ -123,11 +124,8 @@ template <class T> __device__ void consume(const task &t, unsigned char *memory)
         }
 #pragma unroll
         for (int first = 0; first < eights<T>::COUNT; first += eights<T>::ONCE) {
-            if (!EARLY) {
-                end.fetch(*t.problem, at, first);
-                end.prepare(t.problem->conv, at, first);
-            }
-            finish_eights<T>(sums, *t.problem, at, end, first);
+            if (!EARLY) add.fetch(*t.problem, at, first);
+            finish_eights<T>(sums, *t.problem, at, add, first);
         }
     }
 }

@@ -31,7 +31,7 @@ extern "C" {
 enum {
     SAC__WGMMA_ROW = SAC__CONV_STEP * 2, ///< bytes of a row of a step
     SAC__WGMMA_BARRIERS = 1024,          ///< bytes of the barriers: stages are aligned
-    SAC__WGMMA_PAD = 8 ///< floats between rows of sums in shared memory, against bank conflicts
+    SAC__WGMMA_PAD = 4 ///< floats between rows of sums in shared memory, against bank conflicts
 };
 
 /// Dynamic shared bytes of a block at most: two barriers a stage, then a ring of stages, which sums

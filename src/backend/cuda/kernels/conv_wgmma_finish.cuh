@@ -5,38 +5,17 @@
 
 #include "conv_wgmma.cuh"
 
-namespace wgmma_device {
-
-/// Swaps pairs between lanes that differ in `bit`, so that each keeps one of `low` and `high`.
-__device__ inline void exchange(float *low, float *high, bool upper, int bit)
+namespace wgmma_device
 {
-#pragma unroll
-    for (int i = 0; i < 2; i++) {
-        float other = __shfl_xor_sync(0xffffffffu, upper ? low[i] : high[i], bit);
-        (upper ? low[i] : high[i]) = other;
-    }
-}
-
-/// Of 32 channels of a row, four lanes hold two in every eight; afterwards lane q holds the q-th
-/// eight.
-__device__ inline void gather_eight(float *v)
-{
-    bool odd = threadIdx.x & 1, second = threadIdx.x & 2;
-    exchange(v, v + 2, odd, 1);
-    exchange(v + 4, v + 6, odd, 1);
-    exchange(v, v + 4, second, 2);
-    exchange(v + 2, v + 6, second, 2);
-}
 
 /// Where a thread's eights lie in a tile: those of a column are one after the other, on `LINES`
 /// rows of its products, every second one 8 below the one before.
 template <class T> struct eights {
     static constexpr int LINES = 2 * T::PRODUCTS, COUNT = LINES * T::COLUMNS / 32;
     /// Finished at once, as many as there are registers for.
-    static constexpr int MOST = T::ROWS * T::COLUMNS <= 8192 ? 4 : T::COLUMNS % 128 ? 2 : 1;
+    static constexpr int MOST = T::ROWS * T::COLUMNS <= 8192 ? 4 : 2;
     static constexpr int ONCE = COUNT < MOST ? COUNT : MOST;
-    static constexpr int COLUMNS = (ONCE + LINES - 1) / LINES; ///< of those
-    static_assert(COUNT % ONCE == 0 && (ONCE % LINES == 0 || ONCE == 1), "all are finished");
+    static_assert(COUNT % ONCE == 0, "all are finished");
     int row, column; ///< of the first one, in the output
 
     __device__ eights(const task &t, int tile)
@@ -59,44 +38,53 @@ template <class T> struct eights {
     }
 };
 
-/// Some of a thread's eights, from the `first` on. What they need is asked for in two steps, before
-/// and after the layers ahead are complete, where there are registers to hold it meanwhile.
-template <class T> struct ending {
-    static constexpr int COUNT = eights<T>::ONCE, LINES = eights<T>::LINES;
-    float4 bias[eights<T>::COLUMNS][2];
-    part_place out[eights<T>::COLUMNS];
-    uint4 addend[COUNT]; ///< of the residual, else of the coarse map
-
-    __device__ void prepare(const sac_conv &c, const eights<T> &at, int first)
-    {
+/// Sums begin with the bias, unless they are only a part of it all. No branch goes around a sum: it
+/// would make the compiler wait for every product (its remark C7515).
+template <class T>
+__device__ void start_sums(float (&sums)[T::PRODUCTS][T::SUMS], const task &t, const eights<T> &at)
+{
+    const sac_conv &c = t.problem->conv;
 #pragma unroll
-        for (int k = 0; k < eights<T>::COLUMNS; k++) {
-            const int column = at.column_of(first + k * LINES);
-            if (column >= c.out_channels) continue;
-            const float4 *from = reinterpret_cast<const float4 *>(c.bias + column);
-            bias[k][0] = from[0], bias[k][1] = from[1];
-            out[k] = part_of(c, column);
+    for (int k = 0; k < T::COLUMNS / 32; k++) {
+        const int column = at.column + k * 32;
+        const bool there = t.split == 1 && column < c.out_channels;
+        float bias[8] = {};
+        add_bias(bias, c, there ? column : 0);
+#pragma unroll
+        for (int i = 0; i < 8; i++)
+            bias[i] = there ? bias[i] : 0;
+#pragma unroll
+        for (int i = 0; i < 16 * T::PRODUCTS; i++) {
+            float &sum = sums[i / 16][k * 16 + i % 16];
+            sum = bias[i % 16 / 4 * 2 + i % 2];
+            sac__wgmma_pin(sum);
         }
     }
+}
+
+/// What is added to some of a thread's eights, from the `first` on: of the residual, else of the
+/// coarse map.
+template <class T> struct addends {
+    uint4 of[eights<T>::ONCE];
+
     __device__ void fetch(const sac_conv_problem &p, const eights<T> &at, int first)
     {
 #pragma unroll
-        for (int k = 0; k < COUNT; k++) {
+        for (int k = 0; k < eights<T>::ONCE; k++) {
             const int row = at.row_of(first + k), column = at.column_of(first + k);
             if (!at.has(p, first + k)) continue;
             if (p.conv.residual)
-                addend[k] = residual_at(p.conv, row, column);
+                of[k] = residual_at(p.conv, row, column);
             else if (p.conv.coarse)
-                addend[k] = coarse_at(p, row, column);
+                of[k] = coarse_at(p, row, column);
         }
     }
 };
 
-/// One kind of work after the other for all eights of an ending, so that the activation has one
-/// branch.
+/// One kind of work after the other for several eights, so that the activation has one branch.
 template <class T>
 __device__ void finish_eights(const float (&sums)[T::PRODUCTS][T::SUMS], const sac_conv_problem &p,
-                              const eights<T> &at, const ending<T> &end, const int first)
+                              const eights<T> &at, const addends<T> &add, const int first)
 {
     constexpr int COUNT = eights<T>::ONCE, LINES = eights<T>::LINES;
     const sac_conv &c = p.conv;
@@ -108,10 +96,6 @@ __device__ void finish_eights(const float (&sums)[T::PRODUCTS][T::SUMS], const s
 #pragma unroll
         for (int i = 0; i < 8; i++)
             v[k][i] = from[i / 2 * 4 + i % 2];
-        gather_eight(v[k]);
-        const float4 low = end.bias[k / LINES][0], high = end.bias[k / LINES][1];
-        v[k][0] += low.x, v[k][1] += low.y, v[k][2] += low.z, v[k][3] += low.w;
-        v[k][4] += high.x, v[k][5] += high.y, v[k][6] += high.z, v[k][7] += high.w;
     }
     if (c.coarse)
 #pragma unroll
@@ -119,31 +103,38 @@ __device__ void finish_eights(const float (&sums)[T::PRODUCTS][T::SUMS], const s
             if (at.has(p, first + k))
                 add_halves(v[k], c.residual
                                      ? coarse_at(p, at.row_of(first + k), at.column_of(first + k))
-                                     : end.addend[k]);
+                                     : add.of[k]);
     sac__device_activate_all<false, 8 * COUNT>(c.act, c.alpha, v[0]);
     if (c.residual)
 #pragma unroll
         for (int k = 0; k < COUNT; k++)
-            add_halves(v[k], end.addend[k]);
+            add_halves(v[k], add.of[k]);
+    part_place out = {};
 #pragma unroll
-    for (int k = 0; k < COUNT; k++)
+    for (int k = 0; k < COUNT; k++) {
+        if (k == 0 || (first + k) % LINES == 0) out = part_of(c, at.column_of(first + k));
         if (at.has(p, first + k))
-            *reinterpret_cast<uint4 *>(output_at(end.out[k / LINES], at.row_of(first + k))) =
-                to_halves(v[k]);
+            *reinterpret_cast<uint4 *>(output_at(out, at.row_of(first + k))) = to_halves(v[k]);
+    }
 }
 
 /// A block's part of a split tile's sums into its shared memory, where the ring was.
 template <class T> __device__ void share(float *shared, const float (&sums)[T::PRODUCTS][T::SUMS])
 {
     const int lane = static_cast<int>(threadIdx.x) % 32;
-    float *at = shared + (first_row<T>() + lane / 4) * T::PITCH + lane % 4 * 2;
+    float *at = shared + (first_row<T>() + lane / 4) * T::PITCH + lane % 4 * 8;
     sac__bar_sync(1, T::CONSUMERS); // all have read the ring
 #pragma unroll
     for (int m = 0; m < T::PRODUCTS; m++)
 #pragma unroll
-        for (int k = 0; k < T::SUMS; k += 2)
-            *reinterpret_cast<float2 *>(at + (m * 64 + k / 2 % 2 * 8) * T::PITCH + k / 4 * 8) =
-                make_float2(sums[m][k], sums[m][k + 1]);
+        for (int k = 0; k < T::SUMS; k += 8)
+#pragma unroll
+            for (int half = 0; half < 2; half++) {
+                const float *from = sums[m] + k + half * 2;
+                *reinterpret_cast<float4 *>(at + (m * 64 + half * 8) * T::PITCH + k / 16 * 32 +
+                                            k / 8 % 2 * 4) =
+                    make_float4(from[0], from[1], from[4], from[5]);
+            }
 }
 
 /// Two fours of channels of a split tile, to be finished by one thread. Lanes beside each other

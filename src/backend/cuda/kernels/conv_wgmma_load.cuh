@@ -9,7 +9,8 @@
 
 #include "conv_wgmma.cuh"
 
-namespace wgmma_device {
+namespace wgmma_device
+{
 
 /// A window's extents in pixels and from one tap to the next, and a load's channels.
 struct window {
@@ -64,8 +65,8 @@ template <class T> struct load {
         const sac_conv &c = t.problem->conv;
         const int share = T::PAIR == 2 ? t.rank * T::COLUMNS / 2 : 0;
         const int column = first_column<T>(t, tile);
-        const int there = min(T::COLUMNS, c.out_channels - column);
-        const int64_t row = static_cast<int64_t>(step) * c.out_channels + column + share;
+        const int rows = t.problem->weight_rows, there = min(T::COLUMNS, rows - column);
+        const int64_t row = static_cast<int64_t>(step) * rows + column + share;
         weights = static_cast<const unsigned char *>(c.weights) + row * SAC__WGMMA_ROW;
         bytes = static_cast<uint32_t>(max(0, min(T::COLUMNS / T::PAIR, there - share)));
         bytes *= SAC__WGMMA_ROW;
