@@ -31,9 +31,7 @@ void conv_case_seed(uint64_t seed)
 static void make_square(struct conv_shape *s, int side)
 {
     int kernel = check_int(1, 3), stride = check_int(1, 2);
-    s->channels = check_int(0, 4)                 ? 16 * check_int(1, 4)
-                  : kernel > 1 || check_int(0, 1) ? 128
-                                                  : 256;
+    s->channels = check_int(0, 4) ? 16 * check_int(1, 4) : 64 * check_int(2, 4);
     s->out_height = check_int(1, 4 * side);
     s->out_width = check_int(1, 5 * side);
     for (int k = 0; k < 2; k++) {
