@@ -190,7 +190,7 @@ static void check_group(void)
             wanted = choice->kernel->group < wanted ? choice->kernel->group : wanted;
         }
         if (usable &&
-            choice->kernel->usable(choice->kernel, &t[count].conv, &device, choice->split)) {
+            sac__conv_usable(choice->kernel, &t[count].conv, &device, choice->split)) {
             conv_twin_ready(&t[count], choice);
             convs[count] = t[count].conv;
             count++;

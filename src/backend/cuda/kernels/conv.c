@@ -40,6 +40,13 @@ static void insert(struct sac_conv_choice *choices, int count, struct sac_conv_c
     choices[at] = choice;
 }
 
+int sac__conv_usable(const struct sac_conv_kernel *kernel, const struct sac_conv *conv,
+                     const struct sac_conv_device *device, int split)
+{
+    return (conv->after != NULL) == (kernel->chain != 0) &&
+           kernel->usable(kernel, conv, device, split);
+}
+
 int sac__conv_candidates(const struct sac_conv *conv, const struct sac_conv_device *device,
                          struct sac_conv_choice *choices)
 {
@@ -47,7 +54,7 @@ int sac__conv_candidates(const struct sac_conv *conv, const struct sac_conv_devi
     int count = 0;
     for (int k = 0; (kernel = sac__conv_kernel_at(k)); k++)
         for (int split = 1; split <= SAC__CONV_SPLIT && count < SAC__CONV_CANDIDATES; split++)
-            if (kernel->usable(kernel, conv, device, split)) {
+            if (sac__conv_usable(kernel, conv, device, split)) {
                 double expected = kernel->cost(kernel, conv, device, split);
                 insert(choices, count++, (struct sac_conv_choice){kernel, split, expected});
             }
@@ -173,45 +180,4 @@ int sac__conv_addressable(const struct sac_conv *c)
         ok = ok && aligned(c->part[k].data) && c->part[k].pitch % 8 == 0 &&
              c->part[k].channels % 8 == 0;
     return ok;
-}
-
-/// The channel of a row: conv.h has the order.
-static int64_t channel_of(int64_t row, enum sac_conv_packing packing)
-{
-    if (packing != SAC__CONV_WGMMA) return row;
-    return (row & ~(int64_t)31) + (row >> 1 & 3) * 8 + (row >> 3 & 3) * 2 + (row & 1);
-}
-
-/// fp16 steps of 64 depths, swizzled: conv.h has the layout.
-static void pack_steps(uint16_t *packed, const struct sac_conv *conv, enum sac_conv_packing packing,
-                       const float *weights)
-{
-    int64_t depth = (int64_t)conv->kernel[0] * conv->kernel[1] * conv->channels;
-    int64_t rows = sac__conv_rows(conv, packing);
-    for (int64_t step = 0; step < sac__conv_steps(conv); step++)
-        for (int64_t row = 0; row < rows; row++)
-            for (int64_t i = 0; i < SAC__CONV_STEP; i++) {
-                int64_t d = step * SAC__CONV_STEP + i, piece = i / 8 ^ (row & 7);
-                int64_t k = channel_of(row, packing);
-                int inside = d < depth && k < conv->out_channels;
-                packed[(step * rows + row) * SAC__CONV_STEP + piece * 8 + i % 8] =
-                    inside ? sac__float_half(weights[k * depth + d]) : 0;
-            }
-}
-
-size_t sac__conv_packed_bytes(const struct sac_conv *conv, enum sac_conv_packing packing)
-{
-    size_t depth = (size_t)conv->kernel[0] * (size_t)conv->kernel[1] * (size_t)conv->channels;
-    size_t rows = (size_t)sac__conv_rows(conv, packing);
-    if (packing == SAC__CONV_PLAIN) return depth * rows * sizeof(float);
-    return (size_t)sac__conv_steps(conv) * SAC__CONV_STEP * rows * sizeof(uint16_t);
-}
-
-void sac__conv_pack(void *packed, const struct sac_conv *conv, enum sac_conv_packing packing,
-                    const float *weights)
-{
-    if (packing == SAC__CONV_PLAIN)
-        memcpy(packed, weights, sac__conv_packed_bytes(conv, packing));
-    else
-        pack_steps(packed, conv, packing, weights);
 }

@@ -4,7 +4,8 @@
 //
 // All kernels compute what reference_conv.c says:
 //     out = act(conv(in) + bias + up2(coarse)) + residual
-// with fp32 sums; fp16 results are rounded once, at the end.
+// with fp32 sums; fp16 results are rounded once, at the end. Kernels that are chains run a 1x1
+// convolution over the results as well, while they are on the chip.
 #ifndef SAC_CUDA_CONV_H
 #define SAC_CUDA_CONV_H
 
@@ -32,6 +33,23 @@ struct sac_conv_part {
     int channels; ///< multiple of 8: padding that is to be written is counted
 };
 
+/// A 1x1 convolution with stride 1 over what another one, the first, gives:
+///     out = act(weights · (first[0 … depth), beside) + bias)
+/// where first is rounded to half. No output may overlap what the first one reads, or another.
+struct sac_conv_after {
+    int depth;          ///< first channels of the first one's output, a multiple of 8
+    const void *beside; ///< (N,out_height,out_width,pitch): more input channels, or NULL
+    int beside_pitch, beside_channels; ///< multiples of 8
+    int beside_leads; ///< in the plan's weights beside's channels come first; for packing only
+    int out_channels; ///< a multiple of 8: the sum over the parts
+    enum sac__act act;
+    float alpha;
+    const void *weights; ///< as sac__conv_after_pack made them
+    const float *bias;   ///< out_channels
+    struct sac_conv_part part[SAC__PARTS];
+    int part_count;
+};
+
 /// One convolution. All data addresses are the device's; the input may not overlap an output.
 struct sac_conv {
     int element_size; ///< bytes an activation and a weight: 2 (fp16) or 4 (fp32)
@@ -51,6 +69,8 @@ struct sac_conv {
     int coarse_pitch, coarse_height, coarse_width;
     struct sac_conv_part part[SAC__PARTS];
     int part_count;
+    const struct sac_conv_after *after; ///< in the host's memory; NULL: none
+    int kept;                           ///< with `after`: whether the parts are written
     void *workspace; ///< kernel->workspace() bytes, zeroed once; one convolution at a time uses it
 };
 
@@ -89,7 +109,9 @@ struct sac_conv_kernel {
     int rows, columns; ///< of a tile: output pixels, output channels
     int group;         ///< most convolutions in one launch, 1 to SAC__CONV_GROUP
     int variant;       ///< for the launcher
-    /// Whether it can run this convolution so. Addresses count by their alignment only.
+    int chain;         ///< runs convolutions with `after`, and only those
+    /// Whether it can run this convolution so, which has `after` or not as `chain` says. Addresses
+    /// count by their alignment only. sac__conv_usable asks.
     int (*usable)(const struct sac_conv_kernel *self, const struct sac_conv *conv,
                   const struct sac_conv_device *device, int split);
     /// Bytes of workspace: 0 unless it splits over blocks through memory. The kernel leaves the
@@ -106,6 +128,10 @@ struct sac_conv_kernel {
 /// Kernel `index` of the table, NULL after the last one. Static.
 const struct sac_conv_kernel *sac__conv_kernel_at(int index);
 
+/// Whether the kernel can run this convolution so.
+int sac__conv_usable(const struct sac_conv_kernel *kernel, const struct sac_conv *conv,
+                     const struct sac_conv_device *device, int split);
+
 /// One way to run a convolution.
 struct sac_conv_choice {
     const struct sac_conv_kernel *kernel;
@@ -114,7 +140,8 @@ struct sac_conv_choice {
 };
 
 /// Every usable choice, the one expected fastest first; `choices` has room for
-/// SAC__CONV_CANDIDATES. Returns how many: at least one for every layer that a plan can hold.
+/// SAC__CONV_CANDIDATES. Returns how many: at least one for every layer that a plan can hold, maybe
+/// none for one with `after`.
 int sac__conv_candidates(const struct sac_conv *conv, const struct sac_conv_device *device,
                          struct sac_conv_choice *choices);
 
@@ -127,6 +154,13 @@ void sac__conv_describe(struct sac_conv *conv_out, const struct sac_plan *plan,
 size_t sac__conv_packed_bytes(const struct sac_conv *conv, enum sac_conv_packing packing);
 void sac__conv_pack(void *packed, const struct sac_conv *conv, enum sac_conv_packing packing,
                     const float *weights);
+
+/// The same for what comes after: of the plan's (K,1,1,C) floats. fp16 (steps, rows, 64), rows and
+/// swizzle as in SAC__CONV_WGMMA. Depths: the first one's channels, dealt out of every 32 as the
+/// rows are, so that a thread's sums are what it multiplies next; then beside's as they are; both
+/// rounded up to 64 with zeros.
+size_t sac__conv_after_bytes(const struct sac_conv_after *after);
+void sac__conv_after_pack(void *packed, const struct sac_conv_after *after, const float *weights);
 
 #ifdef __cplusplus
 }

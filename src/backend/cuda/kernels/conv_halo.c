@@ -127,6 +127,7 @@ const struct sac_conv_kernel sac__conv_halo_kernels[] = {
      columns,                                                                                      \
      1,                                                                                            \
      SHAPE_##channels##_##columns##_##window##_##stride##_##tile_h,                                \
+     0,                                                                                            \
      usable,                                                                                       \
      workspace,                                                                                    \
      cost,                                                                                         \

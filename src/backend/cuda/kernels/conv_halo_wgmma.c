@@ -117,6 +117,7 @@ const struct sac_conv_kernel sac__conv_halo_wgmma_kernels[] = {
      columns,                                                                                      \
      1,                                                                                            \
      SHAPE_##channels##_##columns##_##window##_##stride##_##wide##_##workers,                      \
+     0,                                                                                            \
      usable,                                                                                       \
      workspace,                                                                                    \
      cost,                                                                                         \

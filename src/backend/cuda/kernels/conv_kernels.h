@@ -126,6 +126,18 @@ static inline int sac__conv_rows(const struct sac_conv *conv, enum sac_conv_pack
     return packing == SAC__CONV_WGMMA ? (conv->out_channels + 31) / 32 * 32 : conv->out_channels;
 }
 
+/// Channel of a row of SAC__CONV_WGMMA.
+static inline int sac__conv_channel(int row)
+{
+    return (row & ~31) + (row >> 1 & 3) * 8 + (row >> 3 & 3) * 2 + (row & 1);
+}
+
+/// Steps of 64 depths that channels take.
+static inline int sac__conv_after_steps(int channels)
+{
+    return (channels + SAC__CONV_STEP - 1) / SAC__CONV_STEP;
+}
+
 /// Whether a kernel for squares of one size, stride and number of channels is for this one.
 static inline int sac__conv_is_square(const struct sac_conv *conv, int channels, int window,
                                       int stride)

@@ -95,6 +95,7 @@ static double cost(const struct sac_conv_kernel *self, const struct sac_conv *co
      columns,                                                                                      \
      SAC__CONV_GROUP,                                                                              \
      2 * TILE_##rows##x##columns##x##stages + cluster,                                             \
+     0,                                                                                            \
      usable,                                                                                       \
      workspace,                                                                                    \
      cost,                                                                                         \

@@ -26,5 +26,5 @@ static double cost(const struct sac_conv_kernel *self, const struct sac_conv *co
 }
 
 const struct sac_conv_kernel sac__conv_plain_kernels[] = {
-    {"plain", SAC__CONV_PLAIN, 1, 8, 1, 0, usable, workspace, cost, sac__conv_plain_launch},
+    {"plain", SAC__CONV_PLAIN, 1, 8, 1, 0, 0, usable, workspace, cost, sac__conv_plain_launch},
     {.name = NULL}};

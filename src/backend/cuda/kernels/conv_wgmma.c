@@ -97,6 +97,7 @@ const struct sac_conv_kernel sac__conv_wgmma_kernels[] = {
      columns,                                                                                      \
      SAC__CONV_GROUP,                                                                              \
      TILE_##rows##x##columns##_##pair,                                                             \
+     0,                                                                                            \
      usable,                                                                                       \
      workspace,                                                                                    \
      cost,                                                                                         \

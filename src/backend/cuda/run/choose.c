@@ -76,7 +76,7 @@ static int runs(const struct choosing *c, const struct sac_conv_choice *choice,
     const struct sac_conv_kernel *kernel = choice->kernel;
     int usable = kernel->group >= count;
     for (int k = 0; usable && k < count; k++)
-        usable = kernel->usable(kernel, &convs[k], &c->program->facts, choice->split);
+        usable = sac__conv_usable(kernel, &convs[k], &c->program->facts, choice->split);
     return usable;
 }
 

@@ -206,7 +206,7 @@ static double expect(const struct sac_conv_kernel *kernel, const struct sac_conv
     double sum = 0;
     if (kernel->group < count) return -1;
     for (int k = 0; k < count; k++) {
-        if (!kernel->usable(kernel, &convs[k], device, split)) return -1;
+        if (!sac__conv_usable(kernel, &convs[k], device, split)) return -1;
         sum += kernel->cost(kernel, &convs[k], device, split);
     }
     return sum;
