@@ -405,6 +405,44 @@ def test_fixed_size_is_kept():
     assert done.returncode == 1 and "fixed at 64, not 96" in done.stderr
 
 
+# Pairs: a 1x1 convolution over the results of the one before it
+
+def pairs(path, height, width, element=2):
+    """First and second layer of each pair; * where nobody else reads the first one's results."""
+    done = tool("plan", path, 1, height, width, element)
+    assert done.returncode == 0, done.stderr
+    found = re.findall(r"^ *\d+ +(\d+) .*, then (\d+)( only)?  ", done.stdout, re.M)
+    return " ".join(f"{a}>{b}{'*' if only else ''}" for a, b, only in found)
+
+
+@pytest.mark.parametrize("spec,expected", [
+    (FAMILIES[1], "1>2* 2>3 4>5* 6>7* 7>8 9>10 11>12* 13>14* 14>15 16>17 18>19 20>21* 22>23* 23>24 "
+                  "25>26*"),
+    (FAMILIES[3], "1>2* 4>5* 6>7* 11>12* 13>14* 18>19* 20>21* 23>24* 24>25* 27>28 31>32* 32>33 "
+                  "36>37* 38>39* 41>42* 43>44* 46>47* 51>57* 52>58* 53>59* 54>60* 55>61* 56>62*"),
+    (FAMILIES[4], "1>2* 4>5* 6>7* 9>10* 11>12* 17>18* 18>19* 20>21*")], ids=["v5s", "v8n", "11n"])
+def test_pairs(spec, expected):
+    assert pairs(model_path(spec), *spec.size).startswith(expected)
+    assert not pairs(model_path(spec), *spec.size, 4)
+
+
+def beside(net, x):
+    """What lies beside is first, last, made in the same step, or not there yet."""
+    x = net.conv(x, 16, 3, 4)
+    a = net.conv(x, 16, 3)
+    x = net.conv(net.cat([a, net.conv(a, 16, 3)]), 16)
+    a = net.conv(x, 16, 3)
+    x = net.conv(net.cat([net.conv(a, 16, 3), a]), 16)
+    x = net.conv(net.cat([net.conv(x, 16, 3), net.conv(x, 16, 5)]), 16)
+    return net.conv(net.conv(x, 16, 3), 32, 3, 2)
+
+
+def test_what_lies_beside(tmp_path):
+    path = save_net(beside, v8_head, tmp_path)
+    assert pairs(path, 64, 64).startswith("2>3* 5>6* 15>")
+    check(path, (1, 64, 64), tmp_path)
+
+
 # Totals
 
 @pytest.mark.parametrize("spec,size,gflop,most_layers", [

@@ -77,7 +77,9 @@ static int build(struct sac_graph *graph, struct sac_plan *plan, const struct so
     if (!error) error = sac__pass_layout(graph, plan, &places);
     if (!error) error = sac__pass_lower(graph, plan, places);
     if (!error) error = sac__pass_schedule(plan);
-    return error ? error : sac__pass_memory(plan);
+    if (error) return error;
+    sac__pass_chain(plan);
+    return sac__pass_memory(plan);
 }
 
 int sac__plan_open(struct sac_plan **plan_out, const void *onnx, size_t size,

@@ -23,6 +23,9 @@ static void find_lifetimes(struct sac_plan *plan)
         use(plan, &layer->coarse, layer->step);
         for (int k = 0; k < layer->out_count; k++)
             use(plan, &layer->out[k], layer->step);
+        // What may be run with it is written while it reads.
+        for (int k = 0; layer->after >= 0 && k < plan->layers[layer->after].out_count; k++)
+            use(plan, &plan->layers[layer->after].out[k], layer->step);
     }
     for (int k = 0; k < plan->head.level_count; k++) {
         use(plan, &plan->head.levels[k].raw, end);

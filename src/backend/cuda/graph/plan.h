@@ -53,8 +53,10 @@ struct sac_layer {
     size_t weights, bias; ///< offsets in sac_plan.weights
     int heads, key, value, areas;
     float scale;
-    int step;     ///< those of one step do not depend on each other
-    double flop;  ///< 2 a multiply-add, without padding
+    int step;    ///< those of one step do not depend on each other
+    int after;   ///< CONV: the layer that may be run on its results with it (chain.c), or SAC__NONE
+    int kept;    ///< with `after`: whether anything else reads them, too
+    double flop; ///< 2 a multiply-add, without padding
     double bytes; ///< read once and written once
 };
 
@@ -154,7 +156,16 @@ struct sac_place {
 int sac__pass_layout(struct sac_graph *graph, struct sac_plan *plan, struct sac_place **places_out);
 int sac__pass_lower(struct sac_graph *graph, struct sac_plan *plan, const struct sac_place *places);
 int sac__pass_schedule(struct sac_plan *plan);
+void sac__pass_chain(struct sac_plan *plan);
 int sac__pass_memory(struct sac_plan *plan);
+
+/// Whether a layer writes channels that a view covers; whether one reads what another writes.
+int sac__layer_writes(const struct sac_layer *layer, const struct sac_view *view);
+int sac__layer_reads(const struct sac_layer *reader, const struct sac_layer *writer);
+
+/// How many of its first channels a layer gives to the one that comes after it, rounded up to 8;
+/// what that reads beyond them lies beside them.
+int64_t sac__after_depth(const struct sac_layer *first, const struct sac_layer *second);
 
 /// FLOP of a convolution or attention node.
 double sac__node_flop(const struct sac_graph *graph, int node);

@@ -48,6 +48,7 @@ static void print_layer(const struct sac_plan *plan, int index, FILE *file)
         fprintf(file, k ? ", " : " -> ");
         print_view(plan, &layer->out[k], file);
     }
+    if (layer->after >= 0) fprintf(file, ", then %d%s", layer->after, layer->kept ? "" : " only");
     fprintf(file, "  %s\n", layer->name);
 }
 

@@ -7,8 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/// Whether a layer writes channels that a view covers.
-static int writes(const struct sac_layer *layer, const struct sac_view *view)
+int sac__layer_writes(const struct sac_layer *layer, const struct sac_view *view)
 {
     for (int k = 0; k < layer->out_count; k++) {
         const struct sac_view *out = &layer->out[k];
@@ -19,11 +18,11 @@ static int writes(const struct sac_layer *layer, const struct sac_view *view)
     return 0;
 }
 
-static int reads(const struct sac_layer *reader, const struct sac_layer *writer)
+int sac__layer_reads(const struct sac_layer *reader, const struct sac_layer *writer)
 {
-    return writes(writer, &reader->in) ||
-           (reader->residual.buffer >= 0 && writes(writer, &reader->residual)) ||
-           (reader->coarse.buffer >= 0 && writes(writer, &reader->coarse));
+    return sac__layer_writes(writer, &reader->in) ||
+           (reader->residual.buffer >= 0 && sac__layer_writes(writer, &reader->residual)) ||
+           (reader->coarse.buffer >= 0 && sac__layer_writes(writer, &reader->coarse));
 }
 
 /// For each layer, how many others at least must run one after the other behind it.
@@ -33,7 +32,7 @@ static int find_depths(const struct sac_plan *plan, int *depths)
     for (int i = plan->layer_count - 1; i >= 0; i--) {
         depths[i] = 0;
         for (int j = i + 1; j < plan->layer_count; j++)
-            if (depths[j] >= depths[i] && reads(&plan->layers[j], &plan->layers[i]))
+            if (depths[j] >= depths[i] && sac__layer_reads(&plan->layers[j], &plan->layers[i]))
                 depths[i] = depths[j] + 1;
         if (depths[i] > deepest) deepest = depths[i];
     }

@@ -122,6 +122,33 @@ void sac__conv_describe(struct sac_conv *conv_out, const struct sac_plan *plan,
     describe_addends(conv_out, plan, layer, arena);
 }
 
+void sac__conv_describe_pair(struct sac_conv *conv_out, struct sac_conv_after *after_out,
+                             const struct sac_plan *plan, const struct sac_layer *first,
+                             const struct sac_layer *second, void *arena)
+{
+    struct sac_conv then;
+    const int64_t depth = sac__after_depth(first, second);
+    const int leads = second->in.channel < first->out[0].channel;
+    struct sac_view beside = second->in;
+    if (!leads) beside.channel += depth;
+    sac__conv_describe(conv_out, plan, first, arena);
+    sac__conv_describe(&then, plan, second, arena);
+    *after_out = (struct sac_conv_after){.depth = (int)depth,
+                                         .out_channels = then.out_channels,
+                                         .act = then.act,
+                                         .alpha = then.alpha,
+                                         .part_count = then.part_count};
+    memcpy(after_out->part, then.part, sizeof then.part);
+    if (then.channels > depth) {
+        after_out->beside = view_address(plan, &beside, arena);
+        after_out->beside_pitch = then.in_pitch;
+        after_out->beside_channels = then.channels - (int)depth;
+        after_out->beside_leads = leads;
+    }
+    conv_out->after = after_out;
+    conv_out->kept = first->kept;
+}
+
 struct sac_conv_divisor sac__conv_divisor(int value)
 {
     struct sac_conv_divisor d = {.value = value};

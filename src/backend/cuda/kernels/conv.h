@@ -149,6 +149,12 @@ int sac__conv_candidates(const struct sac_conv *conv, const struct sac_conv_devi
 void sac__conv_describe(struct sac_conv *conv_out, const struct sac_plan *plan,
                         const struct sac_layer *layer, void *arena);
 
+/// The same of a layer and the one after it, which `after_out` describes and conv_out->after
+/// becomes. `arena` is not NULL, as what lies beside may be at its beginning.
+void sac__conv_describe_pair(struct sac_conv *conv_out, struct sac_conv_after *after_out,
+                             const struct sac_plan *plan, const struct sac_layer *first,
+                             const struct sac_layer *second, void *arena);
+
 /// Bytes of packed weights, and packing of the plan's (K,R,S,C) floats on the host; `conv` needs
 /// extents only.
 size_t sac__conv_packed_bytes(const struct sac_conv *conv, enum sac_conv_packing packing);

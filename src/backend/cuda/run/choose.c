@@ -15,10 +15,10 @@ struct choosing {
     int left;            ///< layers that are yet to be looked at
 };
 
-static void describe(const struct choosing *c, const int *layers, int count, struct sac_conv *convs)
+static int describe(const struct choosing *c, const struct unit *unit, struct sac_conv *convs,
+                    struct sac_conv_after *after)
 {
-    for (int k = 0; k < count; k++)
-        sac__conv_describe(&convs[k], c->program->plan, &c->program->plan->layers[layers[k]], NULL);
+    return sac__unit_describe(c->program->plan, unit, SAC__NO_ARENA, convs, after);
 }
 
 /// All that a convolution's speed depends on. Addresses are left out: buffers are aligned alike.
@@ -35,11 +35,19 @@ static int write_key(char *text, size_t size, const struct sac_conv *c)
     return at < (int)size ? at : (int)size;
 }
 
-static void write_keys(char *text, size_t size, const struct sac_conv *convs, int count)
+static void write_keys(const struct choosing *c, const struct unit *unit, char *text, size_t size)
 {
+    const struct sac_layer *layers = c->program->plan->layers, *first = &layers[unit->layers[0]];
     int at = 0;
-    for (int k = 0; k < count; k++)
-        at += write_key(text + at, size - (size_t)at, &convs[k]);
+    for (int k = 0; k < unit->count; k++) {
+        const struct sac_layer *layer = &layers[unit->layers[k]];
+        struct sac_conv conv;
+        sac__conv_describe(&conv, c->program->plan, layer, SAC__NO_ARENA);
+        if (unit->pair && k)
+            at += snprintf(text + at, size - (size_t)at, "%s then %dof ", first->kept ? "kept" : "",
+                           (int)sac__after_depth(first, layer));
+        at += write_key(text + at, size - (size_t)at, &conv);
+    }
 }
 
 /// Expected only: not measured.
@@ -47,9 +55,9 @@ static void expect(const struct choosing *c, struct unit *unit)
 {
     struct sac_conv_choice choices[SAC__CONV_CANDIDATES];
     struct sac_conv convs[SAC__CONV_GROUP];
-    describe(c, unit->layers, unit->count, convs);
-    if (sac__choices_list(convs, unit->count, &c->program->facts, choices))
-        unit->choice = choices[0];
+    struct sac_conv_after after;
+    int count = describe(c, unit, convs, &after);
+    if (sac__choices_list(convs, count, &c->program->facts, choices)) unit->choice = choices[0];
 }
 
 static int measure(struct choosing *c, struct unit *unit, const char *key)
@@ -57,7 +65,7 @@ static int measure(struct choosing *c, struct unit *unit, const char *key)
     int error = c->tuner ? 0 : sac__tuner_open(&c->tuner, c->program, c->options);
     double share = 2.0 / (c->left + 2); // equal layers are measured once, so most leave time over
     struct rivals rivals = {.count = 0};
-    if (!error) error = sac__tuner_measure(c->tuner, unit->layers, unit->count, share, &rivals);
+    if (!error) error = sac__tuner_measure(c->tuner, unit, share, &rivals);
     if (error || !rivals.count) return error;
     unit->choice = rivals.choice[0];
     unit->us = rivals.us[0];
@@ -71,10 +79,12 @@ static int measure(struct choosing *c, struct unit *unit, const char *key)
 }
 
 static int runs(const struct choosing *c, const struct sac_conv_choice *choice,
-                const struct sac_conv *convs, int count)
+                const struct unit *unit)
 {
     const struct sac_conv_kernel *kernel = choice->kernel;
-    int usable = kernel->group >= count;
+    struct sac_conv convs[SAC__CONV_GROUP];
+    struct sac_conv_after after;
+    int count = describe(c, unit, convs, &after), usable = kernel->group >= count;
     for (int k = 0; usable && k < count; k++)
         usable = sac__conv_usable(kernel, &convs[k], &c->program->facts, choice->split);
     return usable;
@@ -84,11 +94,9 @@ static int runs(const struct choosing *c, const struct sac_conv_choice *choice,
 static int choose(struct choosing *c, struct unit *unit)
 {
     char key[1024];
-    struct sac_conv convs[SAC__CONV_GROUP];
-    describe(c, unit->layers, unit->count, convs);
-    write_keys(key, sizeof key, convs, unit->count);
+    write_keys(c, unit, key, sizeof key);
     const struct known *known = sac__known_find(c->known, key);
-    if (known && !runs(c, &known->choice, convs, unit->count)) known = NULL;
+    if (known && !runs(c, &known->choice, unit)) known = NULL;
     unit->choice = (struct sac_conv_choice){0};
     unit->us = 0;
     unit->known = -1;
@@ -163,6 +171,114 @@ static int choose_from(struct choosing *c, int first, char *done)
     return choose_group(c, layers, count);
 }
 
+/// A pair takes less time than its layers one after the other, by so much that it is no chance.
+static const double gain = 0.98;
+
+/// What a pair saves of its layers' time, measured or, in a program without tuning, expected.
+static double saved_by(const struct choosing *c, const struct unit *pair, const struct unit *one,
+                       const struct unit *other)
+{
+    const int measured = (pair->us > 0) + (one->us > 0) + (other->us > 0);
+    double together = pair->us, apart = one->us + other->us;
+    if (!pair->choice.kernel || (measured < 3 && (measured || c->options->tune_seconds >= 0)))
+        return 0;
+    if (!measured) {
+        together = pair->choice.expected;
+        apart = one->choice.expected + other->choice.expected;
+    }
+    return together < gain * apart ? apart - together : 0;
+}
+
+/// Pairs of layers that could share a launch, and what that would save: a layer each, its first.
+struct pairs {
+    struct unit *units;
+    double *saved; ///< µs; 0: none
+    double *most;  ///< from this layer on, along those that come after each other
+    int *unit_of;  ///< a layer's; negative: it shares a launch already, or is no convolution
+};
+
+static int weigh(struct choosing *c, struct pairs *p, int first)
+{
+    const struct sac_program *program = c->program;
+    const int second = program->plan->layers[first].after;
+    struct unit *pair = &p->units[first];
+    if (second < 0 || p->unit_of[first] < 0 || p->unit_of[second] < 0) return 0;
+    *pair = (struct unit){.layers = {first, second}, .count = 2, .pair = 1};
+    int error = choose(c, pair);
+    p->saved[first] =
+        saved_by(c, pair, &program->units[p->unit_of[first]], &program->units[p->unit_of[second]]);
+    return error;
+}
+
+/// Layers come before those after them, so the way back knows the best of the rest.
+static void sum_up(const struct sac_plan *plan, struct pairs *p)
+{
+    for (int k = plan->layer_count - 1; k >= 0; k--) {
+        const int next = plan->layers[k].after;
+        if (next < 0) continue;
+        const int behind = plan->layers[next].after;
+        const double with = p->saved[k] + (behind < 0 ? 0 : p->most[behind]);
+        p->most[k] = p->most[next];
+        if (p->saved[k] > 0 && with > p->most[next])
+            p->most[k] = with;
+        else
+            p->saved[k] = 0;
+    }
+}
+
+/// A pair takes the place of its first layer.
+static void join(struct sac_program *program, struct pairs *p)
+{
+    int count = 0;
+    for (int k = 0; k < program->plan->layer_count; k++) {
+        const int next = program->plan->layers[k].after;
+        if (p->saved[k] <= 0 || p->unit_of[k] < 0) continue;
+        program->units[p->unit_of[k]] = p->units[k];
+        program->units[p->unit_of[next]].count = 0;
+        p->unit_of[next] = -1;
+    }
+    for (int k = 0; k < program->unit_count; k++)
+        if (program->units[k].count) program->units[count++] = program->units[k];
+    program->unit_count = count;
+}
+
+static int find_pairs(struct choosing *c, struct pairs *p)
+{
+    struct sac_program *program = c->program;
+    const int count = program->plan->layer_count;
+    int error = 0;
+    for (int k = 0; k < count; k++)
+        p->unit_of[k] = -1;
+    for (int k = 0; k < program->unit_count; k++) {
+        const struct unit *unit = &program->units[k];
+        if (unit->count == 1 && unit->choice.kernel) p->unit_of[unit->layers[0]] = k;
+    }
+    for (int k = 0; !error && k < count; k++) {
+        c->left = count - k;
+        error = weigh(c, p, k);
+    }
+    sum_up(program->plan, p);
+    if (!error) join(program, p);
+    return error;
+}
+
+static int choose_pairs(struct choosing *c)
+{
+    const size_t count = (size_t)c->program->plan->layer_count + 1;
+    struct pairs p = {.units = calloc(count, sizeof *p.units),
+                      .saved = calloc(count, sizeof *p.saved),
+                      .most = calloc(count, sizeof *p.most),
+                      .unit_of = calloc(count, sizeof *p.unit_of)};
+    int error = p.units && p.saved && p.most && p.unit_of
+                    ? find_pairs(c, &p)
+                    : sac__fail(SAC_ENOMEM, "out of memory for a program");
+    free(p.units);
+    free(p.saved);
+    free(p.most);
+    free(p.unit_of);
+    return error;
+}
+
 int sac__program_choose(struct sac_program *program, const struct sac_program_options *options,
                         struct knowledge *knowledge)
 {
@@ -174,6 +290,7 @@ int sac__program_choose(struct sac_program *program, const struct sac_program_op
         c.left = count - k;
         if (!done[k]) error = choose_from(&c, k, done);
     }
+    if (!error) error = choose_pairs(&c);
     sac__tuner_close(&c.tuner);
     free(done);
     return error;

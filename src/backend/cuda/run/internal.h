@@ -18,9 +18,11 @@ struct rivals {
     int count;              ///< 0: there is no way
 };
 
-/// What runs as one launch: convolutions that do not depend on each other, or one other layer.
+/// What runs as one launch: convolutions that do not depend on each other, one and the one after it
+/// (a pair), or one other layer.
 struct unit {
     int layers[SAC__CONV_GROUP], count;
+    int pair;
     struct sac_conv_choice choice; ///< kernel NULL: not convolutions
     double us;                     ///< measured; 0: not
     int known;                     ///< entry of the knowledge that it follows; negative: none
@@ -48,7 +50,7 @@ struct sac_program {
 struct known {
     char *key;
     struct sac_conv_choice choice;
-    double us;
+    double us;            ///< of the fastest by itself
     struct rivals rivals; ///< none where the entry is from disk
 };
 struct knowledge {
@@ -84,6 +86,14 @@ int sac__program_refine(struct sac_program *program, const struct sac_program_op
 /// Runs the whole network until the GPU has raised its clock.
 int sac__program_warm(const struct sac_program *program, void *arena, cudaStream_t stream);
 
+/// Where only extents and alignment count.
+#define SAC__NO_ARENA ((void *)(uintptr_t)SAC__ALIGN)
+
+/// The convolutions of a unit, but for weights, bias and workspace. Returns how many; of a pair it
+/// is one, and the other is in `after`.
+int sac__unit_describe(const struct sac_plan *plan, const struct unit *unit, void *arena,
+                       struct sac_conv *convs, struct sac_conv_after *after);
+
 /// Launches one unit.
 int sac__unit_launch(const struct sac_program *program, const struct unit *unit, void *arena,
                      cudaStream_t stream);
@@ -100,10 +110,11 @@ void sac__tuner_close(struct tuner **tuner);
 /// Seconds that the tuner may take, the whole network's included.
 double sac__tune_seconds(const struct sac_program_options *options);
 
-/// Measures all ways to run `layers` in one launch. Where time ran out, the one expected fastest is
-/// there with 0 µs. `share`: of the time left, how much may be spent. A way that cannot be launched
-/// is logged and left out. Errors: SAC_EBACKEND, which names the kernel that the GPU failed in.
-int sac__tuner_measure(struct tuner *tuner, const int *layers, int count, double share,
+/// Measures all ways to run the unit's layers in one launch. Where time ran out, the one expected
+/// fastest is there with 0 µs. `share`: of the time left, how much may be spent. A way that cannot
+/// be launched is logged and left out. Errors: SAC_EBACKEND, which names the kernel that the GPU
+/// failed in.
+int sac__tuner_measure(struct tuner *tuner, const struct unit *unit, double share,
                        struct rivals *rivals_out);
 
 /// Every choice that can run all of `convs` in one launch, expected fastest first.

@@ -18,14 +18,39 @@ static const struct sac_layer *layer_of(const struct sac_program *program, int i
     return &program->plan->layers[index];
 }
 
-static void describe(const struct sac_program *program, int index, void *arena,
-                     struct sac_conv *conv_out)
+int sac__unit_describe(const struct sac_plan *plan, const struct unit *unit, void *arena,
+                       struct sac_conv *convs, struct sac_conv_after *after)
 {
-    const struct bound *bound = &program->bound[index];
-    sac__conv_describe(conv_out, program->plan, layer_of(program, index), arena);
-    conv_out->weights = program->weights + bound->weights;
-    conv_out->bias = (const float *)(const void *)(program->weights + bound->bias);
-    conv_out->workspace = (char *)arena + bound->workspace;
+    const struct sac_layer *layers = plan->layers;
+    if (unit->pair) {
+        sac__conv_describe_pair(convs, after, plan, &layers[unit->layers[0]],
+                                &layers[unit->layers[1]], arena);
+        return 1;
+    }
+    for (int k = 0; k < unit->count; k++)
+        sac__conv_describe(&convs[k], plan, &layers[unit->layers[k]], arena);
+    return unit->count;
+}
+
+/// With addresses.
+static int describe(const struct sac_program *program, const struct unit *unit, void *arena,
+                    struct sac_conv *convs, struct sac_conv_after *after)
+{
+    const int count = sac__unit_describe(program->plan, unit, arena, convs, after);
+    for (int k = 0; k < unit->count; k++) {
+        const struct bound *bound = &program->bound[unit->layers[k]];
+        const void *weights = program->weights + bound->weights;
+        const float *bias = (const float *)(const void *)(program->weights + bound->bias);
+        if (k == count) {
+            after->weights = weights;
+            after->bias = bias;
+            continue;
+        }
+        convs[k].weights = weights;
+        convs[k].bias = bias;
+        convs[k].workspace = (char *)arena + bound->workspace;
+    }
+    return count;
 }
 
 static int launch_task(const struct sac_program *program, int index, void *arena,
@@ -43,12 +68,11 @@ int sac__unit_launch(const struct sac_program *program, const struct unit *unit,
                      cudaStream_t stream)
 {
     struct sac_conv convs[SAC__CONV_GROUP];
+    struct sac_conv_after after;
     const struct sac_conv_kernel *kernel = unit->choice.kernel;
     const struct sac_conv_launch how = {unit->choice.split, 1, stream};
     if (!kernel) return launch_task(program, unit->layers[0], arena, stream);
-    for (int k = 0; k < unit->count; k++)
-        describe(program, unit->layers[k], arena, &convs[k]);
-    return kernel->launch(kernel, convs, unit->count, &how);
+    return kernel->launch(kernel, convs, describe(program, unit, arena, convs, &after), &how);
 }
 
 int sac__program_enqueue(const struct sac_program *program, void *arena, cudaStream_t stream)
@@ -60,64 +84,79 @@ int sac__program_enqueue(const struct sac_program *program, void *arena, cudaStr
     return 0;
 }
 
-/// Bytes of a layer's weights as its kernel wants them; 0: it has none.
-static size_t packed_bytes(const struct sac_program *program, const struct unit *unit, int index)
+static size_t pack_depthwise(const struct sac_program *program, const struct sac_layer *layer,
+                             void *packed)
 {
-    const struct sac_layer *layer = layer_of(program, index);
-    struct sac_conv conv;
-    if (layer->kind == SAC__LAYER_DEPTHWISE)
-        return (layer->bias - layer->weights) * program->plan->element_size;
-    if (!unit->choice.kernel) return 0;
-    sac__conv_describe(&conv, program->plan, layer, NULL);
-    return sac__conv_packed_bytes(&conv, unit->choice.kernel->packing);
+    const float *weights = program->plan->weights + layer->weights;
+    const size_t count = layer->bias - layer->weights;
+    if (packed && program->plan->element_size == sizeof(float))
+        memcpy(packed, weights, count * sizeof *weights);
+    else if (packed)
+        for (size_t i = 0; i < count; i++)
+            ((uint16_t *)packed)[i] = sac__float_half(weights[i]);
+    return count * program->plan->element_size;
 }
 
-static void place_layer(struct sac_program *program, const struct unit *unit, int index)
+/// Bytes of the weights of layer k of a unit as its kernel wants them; 0: it has none. They are
+/// packed where `packed` is not NULL.
+static size_t pack(const struct sac_program *program, const struct unit *unit, int k, void *packed)
 {
-    const struct sac_layer *layer = layer_of(program, index);
+    const struct sac_layer *layer = layer_of(program, unit->layers[k]);
+    const float *weights = program->plan->weights + layer->weights;
     const struct sac_conv_kernel *kernel = unit->choice.kernel;
-    struct bound *bound = &program->bound[index];
-    size_t bytes = packed_bytes(program, unit, index);
-    if (!bytes) return;
-    bound->weights = program->weight_bytes;
-    bound->bias = bound->weights + up(bytes);
-    program->weight_bytes =
-        bound->bias + up((size_t)sac__group_up(layer->out_channels) * sizeof(float));
-    if (!kernel) return;
-    struct sac_conv conv;
-    sac__conv_describe(&conv, program->plan, layer, NULL);
-    bound->workspace = program->arena_bytes;
-    program->arena_bytes += up(kernel->workspace(kernel, &conv, unit->choice.split));
+    struct sac_conv convs[SAC__CONV_GROUP];
+    struct sac_conv_after after;
+    if (layer->kind == SAC__LAYER_DEPTHWISE) return pack_depthwise(program, layer, packed);
+    if (!kernel) return 0;
+    if (k == sac__unit_describe(program->plan, unit, SAC__NO_ARENA, convs, &after)) {
+        if (packed) sac__conv_after_pack(packed, &after, weights);
+        return sac__conv_after_bytes(&after);
+    }
+    if (packed) sac__conv_pack(packed, &convs[k], kernel->packing, weights);
+    return sac__conv_packed_bytes(&convs[k], kernel->packing);
 }
 
-/// Finds a place for all that layers own, on the device and in arenas.
+static size_t bias_bytes(const struct sac_layer *layer)
+{
+    return (size_t)sac__group_up(layer->out_channels) * sizeof(float);
+}
+
+/// Finds a place for all that a unit's layers own, on the device and in arenas.
+static void place(struct sac_program *program, const struct unit *unit)
+{
+    const struct sac_conv_kernel *kernel = unit->choice.kernel;
+    struct sac_conv convs[SAC__CONV_GROUP];
+    struct sac_conv_after after;
+    for (int k = 0; k < unit->count; k++) {
+        struct bound *bound = &program->bound[unit->layers[k]];
+        size_t bytes = pack(program, unit, k, NULL);
+        if (!bytes) continue;
+        bound->weights = program->weight_bytes;
+        bound->bias = bound->weights + up(bytes);
+        program->weight_bytes = bound->bias + up(bias_bytes(layer_of(program, unit->layers[k])));
+    }
+    if (!kernel) return;
+    int count = sac__unit_describe(program->plan, unit, SAC__NO_ARENA, convs, &after);
+    for (int k = 0; k < count; k++) {
+        program->bound[unit->layers[k]].workspace = program->arena_bytes;
+        program->arena_bytes += up(kernel->workspace(kernel, &convs[k], unit->choice.split));
+    }
+}
+
 static void place_all(struct sac_program *program)
 {
     program->arena_bytes = up(program->plan->arena_bytes);
     for (int k = 0; k < program->unit_count; k++)
-        for (int i = 0; i < program->units[k].count; i++)
-            place_layer(program, &program->units[k], program->units[k].layers[i]);
+        place(program, &program->units[k]);
 }
 
-static void pack_layer(const struct sac_program *program, const struct unit *unit, int index,
-                       char *host)
+static void pack_unit(const struct sac_program *program, const struct unit *unit, char *host)
 {
-    const struct sac_layer *layer = layer_of(program, index);
-    const struct bound *bound = &program->bound[index];
-    const float *weights = program->plan->weights + layer->weights;
-    size_t count = layer->bias - layer->weights;
-    if (!packed_bytes(program, unit, index)) return;
-    memcpy(host + bound->bias, program->plan->weights + layer->bias,
-           (size_t)sac__group_up(layer->out_channels) * sizeof(float));
-    if (unit->choice.kernel) {
-        struct sac_conv conv;
-        sac__conv_describe(&conv, program->plan, layer, NULL);
-        sac__conv_pack(host + bound->weights, &conv, unit->choice.kernel->packing, weights);
-    } else if (program->plan->element_size == sizeof(float)) {
-        memcpy(host + bound->weights, weights, count * sizeof *weights);
-    } else {
-        for (size_t i = 0; i < count; i++)
-            ((uint16_t *)(void *)(host + bound->weights))[i] = sac__float_half(weights[i]);
+    for (int k = 0; k < unit->count; k++) {
+        const struct sac_layer *layer = layer_of(program, unit->layers[k]);
+        const struct bound *bound = &program->bound[unit->layers[k]];
+        if (pack(program, unit, k, host + bound->weights))
+            memcpy(host + bound->bias, program->plan->weights + layer->bias, bias_bytes(layer));
     }
 }
 
@@ -128,8 +167,7 @@ static int upload(struct sac_program *program)
     char *host = calloc(1, bytes);
     if (!host) return sac__fail(SAC_ENOMEM, "out of memory for packed weights");
     for (int k = 0; k < program->unit_count; k++)
-        for (int i = 0; i < program->units[k].count; i++)
-            pack_layer(program, &program->units[k], program->units[k].layers[i], host);
+        pack_unit(program, &program->units[k], host);
     int error = sac__gpu_check(cudaMalloc((void **)&program->weights, bytes), "cudaMalloc", bytes);
     // A stream of its own: the default one would wait for, and hold up, what others do.
     if (!error) error = SAC__CUDA(cudaStreamCreateWithFlags, &stream, cudaStreamNonBlocking);

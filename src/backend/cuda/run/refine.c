@@ -44,13 +44,12 @@ static int is_same(const struct sac_conv_choice *a, const struct sac_conv_choice
 static int fits(const struct network *n, const struct unit *unit,
                 const struct sac_conv_choice *choice)
 {
-    const struct sac_plan *plan = n->program->plan;
+    struct sac_conv convs[SAC__CONV_GROUP];
+    struct sac_conv_after after;
     int fit = choice->kernel->packing == unit->choice.kernel->packing;
-    for (int k = 0; k < unit->count; k++) {
-        struct sac_conv conv;
-        sac__conv_describe(&conv, plan, &plan->layers[unit->layers[k]], n->arena);
-        fit = fit && !choice->kernel->workspace(choice->kernel, &conv, choice->split);
-    }
+    int count = sac__unit_describe(n->program->plan, unit, n->arena, convs, &after);
+    for (int k = 0; k < count; k++)
+        fit = fit && !choice->kernel->workspace(choice->kernel, &convs[k], choice->split);
     return fit;
 }
 
@@ -78,6 +77,14 @@ static void follow(const struct network *n, int entry, const struct sac_conv_cho
     }
 }
 
+/// By itself, of what is chosen now.
+static double us_of(const struct known *known)
+{
+    for (int k = 0; k < known->rivals.count; k++)
+        if (is_same(&known->rivals.choice[k], &known->choice)) return known->rivals.us[k];
+    return known->us;
+}
+
 /// Twice, where the first time promises something.
 static int try_rival(struct network *n, int entry, int rival)
 {
@@ -91,11 +98,10 @@ static int try_rival(struct network *n, int entry, int rival)
     if (error) return error;
     if (again > us) us = again;
     if (again > 0 && us < better * n->us) {
-        known->choice = *choice;
-        known->us = known->rivals.us[rival];
+        known->choice = *choice; // its time by itself stays: by it, layers share launches or not
         n->us = us;
     } else {
-        follow(n, entry, &known->choice, known->us);
+        follow(n, entry, &known->choice, us_of(known));
     }
     return 0;
 }

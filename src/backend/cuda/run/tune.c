@@ -31,8 +31,7 @@ struct tuner {
     size_t arena_bytes, weight_bytes, workspace_bytes;
     int arena_count;
     // What is being timed.
-    const int *layers;
-    int count;
+    const struct unit *unit;
     struct sac_conv_choice choice;
 };
 
@@ -69,20 +68,37 @@ static int warm_up(const struct tuner *t, char *data, size_t bytes)
     return error;
 }
 
-/// Most bytes that any convolution's weights and bias take in any packing.
+/// Most bytes that a convolution's weights take in any packing, or those of the one after it.
+static size_t weight_bytes(const struct sac_plan *plan, const struct sac_layer *layer)
+{
+    struct sac_conv conv;
+    struct sac_conv_after after;
+    size_t most = 0;
+    if (layer->after >= 0) {
+        sac__conv_describe_pair(&conv, &after, plan, layer, &plan->layers[layer->after],
+                                SAC__NO_ARENA);
+        most = sac__conv_after_bytes(&after);
+    }
+    sac__conv_describe(&conv, plan, layer, SAC__NO_ARENA);
+    for (int packing = 0; packing < SAC__CONV_PACKINGS; packing++) {
+        size_t bytes = sac__conv_packed_bytes(&conv, (enum sac_conv_packing)packing);
+        if (bytes > most) most = bytes;
+    }
+    return most;
+}
+
+/// Most bytes of weights and bias of any convolution, the largest of each.
 static size_t most_weights(const struct sac_plan *plan)
 {
-    size_t most = 0;
+    size_t weights = 0, biases = 0;
     for (int k = 0; k < plan->layer_count; k++) {
-        struct sac_conv conv;
-        if (plan->layers[k].kind != SAC__LAYER_CONV) continue;
-        sac__conv_describe(&conv, plan, &plan->layers[k], NULL);
-        for (int packing = 0; packing < SAC__CONV_PACKINGS; packing++) {
-            size_t bytes = sac__conv_packed_bytes(&conv, (enum sac_conv_packing)packing) +
-                           (size_t)conv.out_channels * sizeof(float);
-            if (bytes > most) most = bytes;
-        }
+        const struct sac_layer *layer = &plan->layers[k];
+        size_t bias = (size_t)sac__group_up(layer->out_channels) * sizeof(float);
+        if (layer->kind != SAC__LAYER_CONV) continue;
+        if (weight_bytes(plan, layer) > weights) weights = weight_bytes(plan, layer);
+        if (bias > biases) biases = bias;
     }
+    size_t most = weights + biases;
     return (most + SAC__ALIGN - 1) / SAC__ALIGN * SAC__ALIGN;
 }
 
@@ -153,42 +169,63 @@ static int clean_workspace(struct tuner *t, size_t bytes)
     return SAC__CUDA(cudaMemsetAsync, t->workspace, 0, bytes, t->stream);
 }
 
-/// The convolutions over arena `turn` of the rotation; returns the workspace bytes that they take.
-static size_t describe(const struct tuner *t, int turn, struct sac_conv *convs)
+/// Bias and weights at place k of the tuner's.
+static const float *bias_at(const struct tuner *t, int k)
 {
+    return (const float *)(const void *)(t->weights + t->weight_bytes * (size_t)k);
+}
+
+static const void *weights_at(const struct tuner *t, int k, int out_channels)
+{
+    return (const char *)bias_at(t, k) +
+           ((size_t)out_channels * sizeof(float) + SAC__ALIGN - 1) / SAC__ALIGN * SAC__ALIGN;
+}
+
+/// The unit over arena `turn` of the rotation: a launch's convolutions.
+struct described {
+    struct sac_conv convs[SAC__CONV_GROUP];
+    struct sac_conv_after after;
+    int count;
+    size_t workspace; ///< bytes that they take
+};
+
+static void describe(const struct tuner *t, int turn, struct described *d)
+{
+    const struct sac_conv_kernel *kernel = t->choice.kernel;
     char *arena = t->arenas + t->arena_bytes * (size_t)(turn % t->arena_count);
-    size_t at = 0;
-    for (int k = 0; k < t->count; k++) {
-        struct sac_conv *c = &convs[k];
-        sac__conv_describe(c, t->program->plan, &t->program->plan->layers[t->layers[k]], arena);
-        c->bias = (const float *)(const void *)(t->weights + t->weight_bytes * (size_t)k);
-        c->weights =
-            (const char *)c->bias +
-            ((size_t)c->out_channels * sizeof(float) + SAC__ALIGN - 1) / SAC__ALIGN * SAC__ALIGN;
-        c->workspace = t->workspace + at;
-        size_t bytes = t->choice.kernel->workspace(t->choice.kernel, c, t->choice.split);
-        at += (bytes + SAC__ALIGN - 1) / SAC__ALIGN * SAC__ALIGN;
+    d->count = sac__unit_describe(t->program->plan, t->unit, arena, d->convs, &d->after);
+    d->workspace = 0;
+    for (int k = 0; k < d->count; k++) {
+        struct sac_conv *c = &d->convs[k];
+        c->bias = bias_at(t, k);
+        c->weights = weights_at(t, k, c->out_channels);
+        c->workspace = t->workspace + d->workspace;
+        size_t bytes = kernel->workspace(kernel, c, t->choice.split);
+        d->workspace += (bytes + SAC__ALIGN - 1) / SAC__ALIGN * SAC__ALIGN;
     }
-    return at;
+    if (!t->unit->pair) return;
+    d->after.bias = bias_at(t, d->count);
+    d->after.weights = weights_at(t, d->count, d->after.out_channels);
 }
 
 static int launch(void *user, int turn, cudaStream_t stream)
 {
     const struct tuner *t = user;
-    struct sac_conv convs[SAC__CONV_GROUP];
+    struct described d = {.count = 0};
     const struct sac_conv_launch how = {t->choice.split, 1, stream};
-    describe(t, turn, convs);
-    return t->choice.kernel->launch(t->choice.kernel, convs, t->count, &how);
+    describe(t, turn, &d);
+    return t->choice.kernel->launch(t->choice.kernel, d.convs, d.count, &how);
 }
 
 static int time_choice(struct tuner *t, double best, double *us_out)
 {
-    struct sac_conv convs[SAC__CONV_GROUP];
+    struct described d = {.count = 0};
     int repeat = (int)(graph_us / (t->choice.expected + 1));
     if (repeat < LEAST_REPEAT) repeat = LEAST_REPEAT;
     if (repeat > MOST_REPEAT) repeat = MOST_REPEAT;
     const struct timing timing = {launch, t, repeat, RUNS, slow * best, t->stream};
-    int error = clean_workspace(t, describe(t, 0, convs));
+    describe(t, 0, &d);
+    int error = clean_workspace(t, d.workspace);
     return error ? error : sac__timing_run(&timing, us_out);
 }
 
@@ -234,7 +271,8 @@ static int failed(const struct tuner *t, int error)
     char what[400], line[512];
     cudaError_t status = cudaStreamSynchronize(t->stream); // what went wrong on the GPU stays
     snprintf(what, sizeof what, "layer %s: kernel %s, split %d",
-             t->program->plan->layers[t->layers[0]].name, t->choice.kernel->name, t->choice.split);
+             t->program->plan->layers[t->unit->layers[0]].name, t->choice.kernel->name,
+             t->choice.split);
     if (status != cudaSuccess) return sac__gpu_check(status, what, 0);
     snprintf(line, sizeof line, "%s: %s", what,
              error == SAC_ENOMEM ? "no memory to try it" : "cannot be launched");
@@ -256,19 +294,17 @@ static void rank(struct rivals *r, const struct sac_conv_choice *choice, double 
     if (r->count < SAC__RIVALS) r->count++;
 }
 
-int sac__tuner_measure(struct tuner *t, const int *layers, int count, double share,
+int sac__tuner_measure(struct tuner *t, const struct unit *unit, double share,
                        struct rivals *rivals_out)
 {
     struct sac_conv_choice choices[SAC__CONV_CANDIDATES];
     struct sac_conv convs[SAC__CONV_GROUP];
+    struct sac_conv_after after;
     double end = sac__timing_now() + share * (t->end - sac__timing_now()), us = 0;
-    for (int k = 0; k < count; k++)
-        sac__conv_describe(&convs[k], t->program->plan, &t->program->plan->layers[layers[k]],
-                           t->arenas);
+    int count = sac__unit_describe(t->program->plan, unit, t->arenas, convs, &after);
     int found = sac__choices_list(convs, count, &t->program->facts, choices);
     *rivals_out = (struct rivals){.count = 0};
-    t->layers = layers;
-    t->count = count;
+    t->unit = unit;
     for (int k = 0; k < found && sac__timing_now() < end; k++) {
         t->choice = choices[k];
         int error = time_choice(t, rivals_out->count ? rivals_out->us[0] : 0, &us);
