@@ -268,7 +268,7 @@ static void say(void *user, const char *line)
     printf("  %s\n", line);
 }
 
-static struct sac_program *program_of(const char *path, const struct sac_plan *plan, double seconds,
+static struct sac_program *program_of(const char *path, struct sac_plan *plan, double seconds,
                                       const char *cache)
 {
     struct sac_program *program;
@@ -282,6 +282,14 @@ static struct sac_program *program_of(const char *path, const struct sac_plan *p
     return program;
 }
 
+static int count_pairs(const struct sac_plan *plan)
+{
+    int count = 0;
+    for (int k = 0; k < plan->layer_count; k++)
+        count += plan->layers[k].after >= 0;
+    return count;
+}
+
 static void check_maps(const struct reference *r, const struct sac_plan *plan, const void *arena,
                        const char *way)
 {
@@ -290,9 +298,26 @@ static void check_maps(const struct reference *r, const struct sac_plan *plan, c
     double error = worst_error(&exact, &found), most = allowed[half];
     if (half && slack * r->stored > most) most = slack * r->stored;
     printf("  fp%d, %s: error %.1e", half ? 16 : 32, way, error);
-    if (half) printf(", of storing halves alone %.1e", r->stored);
+    if (half) printf(", of storing halves alone %.1e, %d pairs", r->stored, count_pairs(plan));
     printf("\n");
     CHECK(error <= most, "normalised mean square error %g", error);
+}
+
+/// How each layer runs; the first one after a NULL is remembered, others must be the same.
+static void check_same(const struct sac_plan *plan, const struct sac_program *program,
+                       struct sac_program_layer **layers)
+{
+    const struct sac_program_layer *now = sac__program_layers(program);
+    const size_t count = (size_t)plan->layer_count;
+    if (!*layers) {
+        *layers = room(count * sizeof **layers);
+        memcpy(*layers, now, count * sizeof *now);
+    }
+    for (size_t k = 0; k < count; k++)
+        CHECK(now[k].kernel == (*layers)[k].kernel && now[k].split == (*layers)[k].split &&
+                  now[k].launch == (*layers)[k].launch,
+              "layer %zu: %s in launch %d, tuned %s in launch %d", k, now[k].kernel, now[k].launch,
+              (*layers)[k].kernel, (*layers)[k].launch);
 }
 
 static void check_ways(const struct reference *r, int half)
@@ -301,6 +326,7 @@ static void check_ways(const struct reference *r, int half)
         const char *name;
         int tuned, kept;
     } ways[] = {{"first usable", 0, 0}, {"tuned", 1, 1}, {"from the cache", 0, 1}};
+    struct sac_program_layer *tuned = NULL;
     for (int k = 0; k < 3; k++) {
         check_now(ways[k].name);
         struct sac_plan *plan = plan_of(r->path, r->shape, half);
@@ -310,12 +336,14 @@ static void check_ways(const struct reference *r, int half)
         for (int i = 0; i < plan->layer_count; i++)
             measured += sac__program_layers(program)[i].us > 0;
         CHECK(!measured == !ways[k].kept, "%s: %d layers measured", ways[k].name, measured);
+        if (ways[k].kept) check_same(plan, program, &tuned);
         char *arena = run(r, plan, program);
         check_maps(r, plan, arena, ways[k].name);
         free(arena);
         sac__program_close(&program);
         sac__plan_close(&plan);
     }
+    free(tuned);
 }
 
 static void check_model(const char *path, const int64_t shape[4])

@@ -90,6 +90,7 @@ struct sac_plan {
     size_t weight_count;
     size_t element_size; ///< bytes an activation: 2 or 4
     size_t arena_bytes;
+    int settled;               ///< each layer's `after` is run with it
     double flop, network_flop; ///< of the layers; of the network as the file has it
 };
 
@@ -98,6 +99,10 @@ struct sac_plan {
 int sac__plan_open(struct sac_plan **plan_out, const void *onnx, size_t size,
                    const int64_t shape[4], size_t element_size);
 void sac__plan_close(struct sac_plan **plan);
+
+/// Once it is known which pairs are run as such: the others' `after` is SAC__NONE by then. Places
+/// the buffers anew, and counts only bytes that are still read and written. Errors: SAC_ENOMEM.
+int sac__plan_settle(struct sac_plan *plan);
 
 /// Writes the plan as text, a line a layer.
 void sac__plan_print(const struct sac_plan *plan, FILE *file);

@@ -174,14 +174,12 @@ static int choose_from(struct choosing *c, int first, char *done)
 /// A pair takes less time than its layers one after the other, by so much that it is no chance.
 static const double gain = 0.98;
 
-/// What a pair saves of its layers' time, measured or, in a program without tuning, expected.
-static double saved_by(const struct choosing *c, const struct unit *pair, const struct unit *one,
-                       const struct unit *other)
+/// What a pair saves of its layers' time: all measured, or all only expected.
+static double saved_by(const struct unit *pair, const struct unit *one, const struct unit *other)
 {
     const int measured = (pair->us > 0) + (one->us > 0) + (other->us > 0);
     double together = pair->us, apart = one->us + other->us;
-    if (!pair->choice.kernel || (measured < 3 && (measured || c->options->tune_seconds >= 0)))
-        return 0;
+    if (!pair->choice.kernel || measured % 3) return 0;
     if (!measured) {
         together = pair->choice.expected;
         apart = one->choice.expected + other->choice.expected;
@@ -206,7 +204,7 @@ static int weigh(struct choosing *c, struct pairs *p, int first)
     *pair = (struct unit){.layers = {first, second}, .count = 2, .pair = 1};
     int error = choose(c, pair);
     p->saved[first] =
-        saved_by(c, pair, &program->units[p->unit_of[first]], &program->units[p->unit_of[second]]);
+        saved_by(pair, &program->units[p->unit_of[first]], &program->units[p->unit_of[second]]);
     return error;
 }
 
@@ -226,13 +224,16 @@ static void sum_up(const struct sac_plan *plan, struct pairs *p)
     }
 }
 
-/// A pair takes the place of its first layer.
+/// A pair takes the place of its first layer. Those that are not taken are forgotten.
 static void join(struct sac_program *program, struct pairs *p)
 {
     int count = 0;
     for (int k = 0; k < program->plan->layer_count; k++) {
         const int next = program->plan->layers[k].after;
-        if (p->saved[k] <= 0 || p->unit_of[k] < 0) continue;
+        if (p->saved[k] <= 0 || p->unit_of[k] < 0) {
+            program->plan->layers[k].after = SAC__NONE;
+            continue;
+        }
         program->units[p->unit_of[k]] = p->units[k];
         program->units[p->unit_of[next]].count = 0;
         p->unit_of[next] = -1;

@@ -35,7 +35,7 @@ struct bound {
 };
 
 struct sac_program {
-    const struct sac_plan *plan;
+    struct sac_plan *plan;
     int device;
     struct sac_conv_device facts;
     struct unit *units; ///< in running order

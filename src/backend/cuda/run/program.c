@@ -226,6 +226,7 @@ static int make_ready(struct sac_program *program, const struct sac_program_opti
     struct knowledge known = {.count = 0};
     sac__known_load(&known, program, options);
     int error = sac__program_choose(program, options, &known);
+    if (!error) error = sac__plan_settle(program->plan);
     if (!error) place_all(program);
     if (!error) error = upload(program);
     if (!error && known.fresh) {
@@ -250,7 +251,7 @@ static int build(struct sac_program *program, const struct sac_program_options *
     return error ? error : make_ready(program, options);
 }
 
-int sac__program_open(struct sac_program **program_out, const struct sac_plan *plan,
+int sac__program_open(struct sac_program **program_out, struct sac_plan *plan,
                       const struct sac_program_options *options)
 {
     struct sac_program *program = calloc(1, sizeof *program);

@@ -35,10 +35,11 @@ struct sac_program_layer {
     double us;          ///< of the kernel alone as the tuner or sac__program_measure saw it; 0: not
 };
 
-/// Chooses kernels (plan cache, else tuner), packs and uploads weights. `plan` is borrowed until
-/// sac__program_close. Activations are half where plan->element_size is 2, else float.
-/// Errors: SAC_EUNSUPPORTED (no kernel for a layer: named), SAC_ENOMEM, SAC_EBACKEND.
-int sac__program_open(struct sac_program **program_out, const struct sac_plan *plan,
+/// Chooses kernels (plan cache, else tuner), settles the plan, packs and uploads weights. `plan` is
+/// borrowed until sac__program_close, and no other program's. Activations are half where
+/// plan->element_size is 2, else float. Errors: SAC_EUNSUPPORTED (no kernel for a layer: named),
+/// SAC_ENOMEM, SAC_EBACKEND.
+int sac__program_open(struct sac_program **program_out, struct sac_plan *plan,
                       const struct sac_program_options *options);
 void sac__program_close(struct sac_program **program);
 
