@@ -197,14 +197,26 @@ static int fits_int(int64_t a, int64_t b, int64_t c, int64_t d)
     return a * b * c < INT32_MAX / 2 && a * b * c * d < INT32_MAX / 2;
 }
 
+static int parts_aligned(const struct sac_conv_part *part, int count)
+{
+    int ok = 1;
+    for (int k = 0; k < count; k++)
+        ok = ok && aligned(part[k].data) && part[k].pitch % 8 == 0 && part[k].channels % 8 == 0;
+    return ok;
+}
+
+static int after_addressable(const struct sac_conv_after *after)
+{
+    return aligned(after->beside) && after->beside_pitch % 8 == 0 &&
+           after->beside_channels % 8 == 0 && after->depth % 8 == 0 &&
+           parts_aligned(after->part, after->part_count);
+}
+
 int sac__conv_addressable(const struct sac_conv *c)
 {
-    int ok = c->element_size == 2 && aligned(c->in) && aligned(c->residual) && aligned(c->coarse) &&
-             c->in_pitch % 8 == 0 && c->residual_pitch % 8 == 0 && c->coarse_pitch % 8 == 0 &&
-             c->channels % 8 == 0 && fits_int(c->n, c->height, c->width, c->in_pitch) &&
-             fits_int(c->n, c->out_height, c->out_width, 1);
-    for (int k = 0; k < c->part_count; k++)
-        ok = ok && aligned(c->part[k].data) && c->part[k].pitch % 8 == 0 &&
-             c->part[k].channels % 8 == 0;
-    return ok;
+    return c->element_size == 2 && aligned(c->in) && aligned(c->residual) && aligned(c->coarse) &&
+           c->in_pitch % 8 == 0 && c->residual_pitch % 8 == 0 && c->coarse_pitch % 8 == 0 &&
+           c->channels % 8 == 0 && fits_int(c->n, c->height, c->width, c->in_pitch) &&
+           fits_int(c->n, c->out_height, c->out_width, 1) &&
+           parts_aligned(c->part, c->part_count) && (!c->after || after_addressable(c->after));
 }

@@ -111,7 +111,8 @@ extern const struct sac_conv_kernel sac__conv_plain_kernels[];
 
 struct sac_conv_divisor sac__conv_divisor(int value);
 
-/// fp16, addresses and pitches in groups of 8 channels, offsets that fit 31 bits.
+/// fp16, addresses and pitches in groups of 8 channels, offsets that fit 31 bits; of what comes
+/// after too.
 int sac__conv_addressable(const struct sac_conv *conv);
 
 static inline int sac__conv_steps(const struct sac_conv *conv)

@@ -3,7 +3,7 @@
 #include "conv_wgmma.h"
 
 struct tile {
-    int rows, columns, groups, stages, blocks, pair;
+    int rows, columns, groups, stages, blocks, pair, after;
 };
 
 static const struct tile tiles[] = {
@@ -15,6 +15,14 @@ static const struct tile tiles[] = {
 static int shared_bytes(const struct tile *t)
 {
     return SAC__WGMMA_SHARED(t->rows, t->columns, t->stages);
+}
+
+/// Steps of the convolution after it, over all columns.
+static int steps_after(const struct tile *t, const struct sac_conv *conv)
+{
+    if (!t->after) return 0;
+    const struct sac_conv second = sac__wgmma_second(conv);
+    return sac__conv_steps(&second) * ((second.out_channels + t->after - 1) / t->after);
 }
 
 /// Whether the copy engine can fetch the pixels.
@@ -34,10 +42,18 @@ static int blocks_fit(const struct sac_conv_kernel *self, const struct sac_conv 
     const struct tile *t = &tiles[self->variant];
     int64_t found = sac__conv_tiles(self, conv) * split * t->pair;
     int64_t wanted = (int64_t)device->processors * t->blocks;
-    if (t->pair == 2) return split == 1 && 2 * found >= wanted;
+    if (t->pair == 2) return split == 1 && (t->after || 2 * found >= wanted);
     if (split == 1) return 1;
     return (split == 2 || split == 4 || split == 8) && split <= sac__conv_steps(conv) &&
            found <= 2 * wanted;
+}
+
+/// Whether a tile has all channels of the first one, whose results stay in registers.
+static int chain_fits(const struct sac_conv_kernel *self, const struct sac_conv *conv, int split)
+{
+    const struct sac_conv_after *after = conv->after;
+    return !after || (split == 1 && conv->out_channels <= self->columns &&
+                      after->depth <= conv->out_channels);
 }
 
 static int usable(const struct sac_conv_kernel *self, const struct sac_conv *conv,
@@ -46,7 +62,8 @@ static int usable(const struct sac_conv_kernel *self, const struct sac_conv *con
     int narrow = self->columns <= 32 || self->columns < 2 * conv->out_channels;
     return conv->element_size == 2 && device->capability == 90 && narrow &&
            shared_bytes(&tiles[self->variant]) <= device->shared && sac__conv_addressable(conv) &&
-           fetchable(self, conv) && blocks_fit(self, conv, device, split);
+           fetchable(self, conv) && chain_fits(self, conv, split) &&
+           blocks_fit(self, conv, device, split);
 }
 
 static size_t workspace(const struct sac_conv_kernel *self, const struct sac_conv *conv, int split)
@@ -73,7 +90,8 @@ static double cost(const struct sac_conv_kernel *self, const struct sac_conv *co
     if (shared > step) step = shared;
     int64_t blocks = sac__conv_tiles(self, conv) * split * t->pair;
     int64_t most = (blocks + device->processors - 1) / device->processors;
-    int steps = (sac__conv_steps(conv) + split - 1) / split;
+    int steps = (sac__conv_steps(conv) + split - 1) / split + steps_after(t, conv);
+    if (t->after) area += (double)t->rows * conv->after->out_channels;
     double finish = area * 2 / out_us / split, last = most < t->blocks ? (double)most : t->blocks;
     double remote = area * 4 * (split - 1) / split / remote_us;
     return latency + (double)most * steps * step + last * finish +
@@ -81,23 +99,27 @@ static double cost(const struct sac_conv_kernel *self, const struct sac_conv *co
 }
 
 enum {
-#define INDEX(rows, columns, groups, stages, blocks, pair) TILE_##rows##x##columns##_##pair,
+#define INDEX(rows, columns, groups, stages, blocks, pair, after)                                  \
+    TILE_##rows##x##columns##_##pair##_##after,
     SAC__CONV_WGMMA_TILES(INDEX)
 #undef INDEX
 };
 
 #define NAME_1 ""
 #define NAME_2 " pair"
+#define CHAIN_0 ""
+#define CHAIN_64 " chain"
+#define CHAIN_128 " chain"
 
 const struct sac_conv_kernel sac__conv_wgmma_kernels[] = {
-#define KERNEL(rows, columns, groups, stages, blocks, pair)                                        \
-    {"wgmma " #rows "x" #columns NAME_##pair,                                                      \
+#define KERNEL(rows, columns, groups, stages, blocks, pair, after)                                 \
+    {"wgmma " #rows "x" #columns NAME_##pair CHAIN_##after,                                        \
      SAC__CONV_WGMMA,                                                                              \
      rows * pair,                                                                                  \
      columns,                                                                                      \
-     SAC__CONV_GROUP,                                                                              \
-     TILE_##rows##x##columns##_##pair,                                                             \
-     0,                                                                                            \
+     after ? 1 : SAC__CONV_GROUP,                                                                  \
+     TILE_##rows##x##columns##_##pair##_##after,                                                   \
+     after > 0,                                                                                    \
      usable,                                                                                       \
      workspace,                                                                                    \
      cost,                                                                                         \

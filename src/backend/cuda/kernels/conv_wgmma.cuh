@@ -9,13 +9,16 @@
 #include "conv.cuh"
 #include "conv_wgmma.h"
 
-namespace wgmma_device {
+namespace wgmma_device
+{
 
 using namespace conv_device;
 
-template <int ROWS_, int COLUMNS_, int GROUPS_, int STAGES_, int BLOCKS_, int PAIR_> struct shape {
+template <int ROWS_, int COLUMNS_, int GROUPS_, int STAGES_, int BLOCKS_, int PAIR_, int AFTER_>
+struct shape {
     static constexpr int ROWS = ROWS_, COLUMNS = COLUMNS_, STAGES = STAGES_, BLOCKS = BLOCKS_;
-    static constexpr int PAIR = PAIR_; ///< 2: blocks come in pairs, else 1
+    static constexpr int PAIR = PAIR_;   ///< 2: blocks come in pairs, else 1
+    static constexpr int AFTER = AFTER_; ///< columns at once of a convolution after it, or 0
     static constexpr int CONSUMERS = 128 * GROUPS_, THREADS = CONSUMERS + 32;
     static constexpr int PRODUCTS = ROWS / 64 / GROUPS_; ///< of 64 rows each, a warpgroup
     static constexpr int SUMS = COLUMNS / 2;             ///< a thread and product
@@ -25,10 +28,12 @@ template <int ROWS_, int COLUMNS_, int GROUPS_, int STAGES_, int BLOCKS_, int PA
     static constexpr int SUM_BYTES = ROWS * PITCH * 4;
 };
 
+/// A convolution after the first one is problem 1, its map that of the channels beside.
 struct parameters {
     sac_tensor_map map[SAC__CONV_GROUP];
     sac_conv_problems problems;
     int box[SAC__CONV_GROUP];
+    int depth; ///< channels of the first one's results that it reads
 };
 
 /// What a block is to do.
@@ -38,9 +43,14 @@ struct task {
     int box;                   ///< channels a load
     int tile, tiles, apart;    ///< the first one, the end, and from one to the next
     int first, last;           ///< steps of each
+    int end;                   ///< the same, with those of the convolution after it
     int split;                 ///< blocks that share the steps
     int rank;                  ///< of this block among those of its cluster
     uint32_t memory, barriers; ///< shared addresses
+    // Of the convolution after it.
+    const sac_conv_problem *next;
+    int depth;       ///< channels of the first one's results that it reads
+    int own, beside; ///< steps over those, and over the channels beside them, for T::AFTER columns
 };
 
 template <class T> __device__ task task_of(const parameters &a, const unsigned char *memory)
@@ -60,6 +70,14 @@ template <class T> __device__ task task_of(const parameters &a, const unsigned c
     t.apart = a.problems.count > 1 ? t.tiles : static_cast<int>(gridDim.x) / together;
     t.first = T::PAIR == 2 ? 0 : p.steps * t.rank / together;
     t.last = T::PAIR == 2 ? p.steps : p.steps * (t.rank + 1) / together;
+    t.end = t.last;
+    if (T::AFTER > 0) {
+        t.next = &a.problems.at[1];
+        t.depth = a.depth;
+        t.own = (a.depth + SAC__CONV_STEP - 1) / SAC__CONV_STEP;
+        t.beside = t.next->steps - t.own;
+        t.end += t.next->steps * t.next->columns;
+    }
     t.barriers = sac__shared_address(memory);
     t.memory = t.barriers + SAC__WGMMA_BARRIERS;
     return t;

@@ -41,13 +41,13 @@ template <class T> struct eights {
 /// Sums begin with the bias, unless they are only a part of it all. No branch goes around a sum: it
 /// would make the compiler wait for every product (its remark C7515).
 template <class T>
-__device__ void start_sums(float (&sums)[T::PRODUCTS][T::SUMS], const task &t, const eights<T> &at)
+__device__ void start_sums(float (&sums)[T::PRODUCTS][T::SUMS], const sac_conv &c, bool whole,
+                           const eights<T> &at)
 {
-    const sac_conv &c = t.problem->conv;
 #pragma unroll
     for (int k = 0; k < T::COLUMNS / 32; k++) {
         const int column = at.column + k * 32;
-        const bool there = t.split == 1 && column < c.out_channels;
+        const bool there = whole && column < c.out_channels;
         float bias[8] = {};
         add_bias(bias, c, there ? column : 0);
 #pragma unroll
@@ -81,22 +81,29 @@ template <class T> struct addends {
     }
 };
 
-/// One kind of work after the other for several eights, so that the activation has one branch.
+/// Some of a thread's eights, from the `first` on.
 template <class T>
-__device__ void finish_eights(const float (&sums)[T::PRODUCTS][T::SUMS], const sac_conv_problem &p,
-                              const eights<T> &at, const addends<T> &add, const int first)
+__device__ void take_eights(float (&v)[eights<T>::ONCE][8],
+                            const float (&sums)[T::PRODUCTS][T::SUMS], const int first)
 {
-    constexpr int COUNT = eights<T>::ONCE, LINES = eights<T>::LINES;
-    const sac_conv &c = p.conv;
-    float v[COUNT][8];
+    constexpr int LINES = eights<T>::LINES;
 #pragma unroll
-    for (int k = 0; k < COUNT; k++) {
+    for (int k = 0; k < eights<T>::ONCE; k++) {
         const int line = (first + k) % LINES;
         const float *from = sums[line / 2] + (first + k) / LINES * 16 + line % 2 * 2;
 #pragma unroll
         for (int i = 0; i < 8; i++)
             v[k][i] = from[i / 2 * 4 + i % 2];
     }
+}
+
+/// One kind of work after the other for several eights, so that the activation has one branch.
+template <class T>
+__device__ void finish_eights(float (&v)[eights<T>::ONCE][8], const sac_conv_problem &p,
+                              const eights<T> &at, const addends<T> &add, const int first)
+{
+    constexpr int COUNT = eights<T>::ONCE;
+    const sac_conv &c = p.conv;
     if (c.coarse)
 #pragma unroll
         for (int k = 0; k < COUNT; k++)
@@ -109,10 +116,17 @@ __device__ void finish_eights(const float (&sums)[T::PRODUCTS][T::SUMS], const s
 #pragma unroll
         for (int k = 0; k < COUNT; k++)
             add_halves(v[k], add.of[k]);
+}
+
+template <class T>
+__device__ void write_eights(const float (&v)[eights<T>::ONCE][8], const sac_conv_problem &p,
+                             const eights<T> &at, const int first)
+{
     part_place out = {};
 #pragma unroll
-    for (int k = 0; k < COUNT; k++) {
-        if (k == 0 || (first + k) % LINES == 0) out = part_of(c, at.column_of(first + k));
+    for (int k = 0; k < eights<T>::ONCE; k++) {
+        if (k == 0 || (first + k) % eights<T>::LINES == 0)
+            out = part_of(p.conv, at.column_of(first + k));
         if (at.has(p, first + k))
             *reinterpret_cast<uint4 *>(output_at(out, at.row_of(first + k))) = to_halves(v[k]);
     }

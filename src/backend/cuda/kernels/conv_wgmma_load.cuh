@@ -30,7 +30,7 @@ struct window {
 /// The step that a lane loads: where its operands come from.
 template <class T> struct load {
     int tile, step;
-    int x, y, n;                  ///< input pixel under tap (0,0) of the tile's first output pixel
+    int x, y, n; ///< input pixel under tap (0,0) of the tile's first output pixel; or that one in x
     int right, down, channel;     ///< from there to the step's first tap, and its first channel
     const unsigned char *weights; ///< this block's share
     uint32_t bytes, told;         ///< of that share; that the stage gets, pixels too
@@ -42,10 +42,12 @@ template <class T> struct load {
     /// `ahead` steps further. Nothing is there when tile ≥ t.tiles.
     __device__ void next(const task &t, int ahead)
     {
-        for (step += ahead; step >= t.last && tile < t.tiles; tile += t.apart)
-            step -= t.last - t.first;
+        for (step += ahead; step >= t.end && tile < t.tiles; tile += t.apart)
+            step -= t.end - t.first;
+        if (T::AFTER > 0 && step >= t.last) return find_next(t);
         find_pixels(t);
-        find_weights(t);
+        find_weights(t, *t.problem, step, first_column<T>(t, tile), T::COLUMNS,
+                     first_pixel<T>(t, tile) < t.problem->pixels ? T::PIXEL_BYTES : 0);
     }
     __device__ void find_pixels(const task &t)
     {
@@ -60,18 +62,30 @@ template <class T> struct load {
         down = line * c.dilation[0];
         channel = depth - tap * c.channels;
     }
-    __device__ void find_weights(const task &t)
+    /// `k`: step of the weights. The stage then gets those of `columns` columns, and `pixels`
+    /// bytes.
+    __device__ void find_weights(const task &t, const sac_conv_problem &p, int k, int column,
+                                 int columns, int pixels)
     {
-        const sac_conv &c = t.problem->conv;
-        const int share = T::PAIR == 2 ? t.rank * T::COLUMNS / 2 : 0;
-        const int column = first_column<T>(t, tile);
-        const int rows = t.problem->weight_rows, there = min(T::COLUMNS, rows - column);
-        const int64_t row = static_cast<int64_t>(step) * rows + column + share;
-        weights = static_cast<const unsigned char *>(c.weights) + row * SAC__WGMMA_ROW;
-        bytes = static_cast<uint32_t>(max(0, min(T::COLUMNS / T::PAIR, there - share)));
+        const int share = T::PAIR == 2 ? t.rank * columns / 2 : 0;
+        const int rows = p.weight_rows, there = min(columns, rows - column);
+        const int64_t row = static_cast<int64_t>(k) * rows + column + share;
+        weights = static_cast<const unsigned char *>(p.conv.weights) + row * SAC__WGMMA_ROW;
+        bytes = static_cast<uint32_t>(max(0, min(columns / T::PAIR, there - share)));
         bytes *= SAC__WGMMA_ROW;
-        told = static_cast<uint32_t>(there * SAC__WGMMA_ROW);
-        told += first_pixel<T>(t, tile) < t.problem->pixels ? T::PIXEL_BYTES : 0;
+        told = static_cast<uint32_t>(there * SAC__WGMMA_ROW + pixels);
+    }
+    /// Of the convolution after it: T::AFTER columns after the other, and for each the steps over
+    /// the first one's results, which are weights only, before those beside.
+    __device__ void find_next(const task &t)
+    {
+        const sac_conv_problem &p = *t.next;
+        const int depth = (step - t.last) * SAC__CONV_STEP, chunk = divide(depth, p.by_channels);
+        const int k = (step - t.last) - chunk * p.steps;
+        channel = (k - t.own) * SAC__CONV_STEP; // negative: none
+        x = first_pixel<T>(t, tile);
+        if (x >= p.pixels) channel = min(channel, -1);
+        find_weights(t, p, k, chunk * T::AFTER, T::AFTER, channel >= 0 ? T::PIXEL_BYTES : 0);
     }
 };
 
@@ -95,6 +109,10 @@ template <class T>
 __device__ void load_pixels(const task &t, const window &w, load<T> from, const ring<T> &to)
 {
     uint32_t stage = to.stage(t), full = to.full(t);
+    if (T::AFTER > 0 && from.step >= t.last) {
+        if (from.channel >= 0) sac__tma_load_4d(stage, t.map + 1, full, from.channel, from.x, 0, 0);
+        return;
+    }
     if (from.n >= t.problem->conv.n) return;
     for (int depth = 0; depth < SAC__CONV_STEP; depth += w.box) {
         const bool tap = from.down < w.height;
@@ -115,7 +133,7 @@ __device__ void load_pixels(const task &t, const window &w, load<T> from, const 
 template <class T> __device__ void produce(const task &t)
 {
     const int lane = static_cast<int>(threadIdx.x) % 32;
-    int left = (t.tiles - t.tile + t.apart - 1) / t.apart * (t.last - t.first);
+    int left = (t.tiles - t.tile + t.apart - 1) / t.apart * (t.end - t.first);
     load<T> from(t, min(lane, T::STAGES - 1));
     const window w(t);
     ring<T> to;
