@@ -8,12 +8,6 @@
 
 enum { ALIGN = SAC__ALIGN / 2 }; ///< elements, of halves
 
-#define CUDA(call)                                                                                 \
-    do {                                                                                           \
-        cudaError_t status = call;                                                                 \
-        CHECK(status == cudaSuccess, "%s", cudaGetErrorString(status));                            \
-    } while (0)
-
 static void *room(size_t count, size_t size)
 {
     void *memory = calloc(count + 1, size);
@@ -76,6 +70,42 @@ struct conv_shape conv_shape_random(int scale, int depth)
     return s;
 }
 
+/// Channels of a buffer of its own, or less: kernels take all of every 32.
+static int loose_channels(const struct conv_shape *s, int channels)
+{
+    return s->loose && check_int(0, 1) ? channels - 8 * check_int(0, 3) : channels;
+}
+
+struct conv_shape conv_shape_random_chain(int scale)
+{
+    static const int windows[][2] = {{3, 1}, {3, 2}, {1, 1}};
+    struct conv_shape s = conv_shape_random(scale, 1 << 20);
+    const int *window = windows[check_int(0, 2)], channels[] = {16, 32, 64, 128};
+    int side = s.n == 1 ? 40 : 24;
+    s.channels = channels[check_int(0, 3)];
+    s.out_height = check_int(1, side), s.out_width = check_int(1, side);
+    for (int k = 0; k < 2; k++) {
+        s.kernel[k] = window[0], s.stride[k] = window[1], s.dilation[k] = 1;
+        s.pad[k] = check_int(0, window[0] / 2);
+    }
+    s.height = s.out_height * window[1] + check_int(0, 2);
+    s.width = s.out_width * window[1] + check_int(0, 2);
+    int outs = (s.channels < 32 ? 32 : s.channels) << (window[1] == 2 && check_int(0, 1));
+    int after = outs >> 1 << check_int(0, 2);
+    s.depth = s.outs[0] = loose_channels(&s, outs);
+    s.parts = s.outs[0] % 16 ? 1 : check_int(1, 2);
+    if (s.parts == 2) s.depth = s.outs[0] /= 2, s.outs[1] = s.outs[0];
+    s.beside = check_int(0, 1) ? outs / s.parts : 0;
+    if (!s.beside && !check_int(0, 3)) s.depth = 8 * check_int(1, s.depth / 8);
+    s.leads = check_int(0, 1), s.kept = check_int(0, 1);
+    s.after_act = (enum sac__act)check_int(0, SAC__ACT_SIGMOID);
+    s.after_parts = check_int(0, 2) ? 1 : 2;
+    s.after_outs[0] = loose_channels(&s, after < 32 ? 32 : after);
+    if (s.after_parts == 2) s.after_outs[1] = s.after_outs[0] - 8, s.after_outs[0] = 8;
+    if (!s.after_outs[s.after_parts - 1]) s.after_outs[1] = 8;
+    return s;
+}
+
 /// A buffer whose view of `channels` starts at a random channel when `loose`.
 static struct sac_view add_buffer(struct conv_case *c, const struct conv_shape *s, int height,
                                   int width, int channels)
@@ -102,6 +132,35 @@ static void trim(struct conv_case *c, struct sac_view *view)
     b->channels -= less;
 }
 
+/// Views of parts of these channels, the last of which sometimes ends in the midst of 8.
+static void add_parts(struct conv_case *c, const struct conv_shape *s, struct sac_layer *layer,
+                      const int *outs, int parts)
+{
+    layer->out_count = parts;
+    for (int k = 0; k < parts; k++) {
+        if (layer->out[k].channels) continue; // has one
+        layer->out[k] = add_buffer(c, s, s->out_height, s->out_width, outs[k]);
+    }
+    if (s->loose) trim(c, &layer->out[parts - 1]);
+    layer->out_channels = 0;
+    for (int k = 0; k < parts; k++)
+        layer->out_channels += layer->out[k].channels;
+}
+
+/// What comes after the layer reads its first part, alone or in one buffer with what lies beside.
+static void add_after(struct conv_case *c, const struct conv_shape *s)
+{
+    struct sac_layer *first = &c->layer, *after = &c->after;
+    after->in = first->out[0];
+    if (s->beside) {
+        after->in.channel -= s->leads ? s->beside : 0;
+        after->in.channels += s->beside;
+    } else if (s->depth < after->in.channels)
+        after->in.channels = s->depth;
+    after->residual = after->coarse = (struct sac_view){SAC__NONE, 0, 0};
+    add_parts(c, s, after, s->after_outs, s->after_parts);
+}
+
 static void add_views(struct conv_case *c, const struct conv_shape *s)
 {
     struct sac_layer *layer = &c->layer;
@@ -113,15 +172,14 @@ static void add_views(struct conv_case *c, const struct conv_shape *s)
     if (s->residual) layer->residual = add_buffer(c, s, s->out_height, s->out_width, outs);
     if (s->coarse)
         layer->coarse = add_buffer(c, s, (s->out_height + 1) / 2, (s->out_width + 1) / 2, outs);
-    layer->out_count = s->parts;
-    for (int k = 0; k < s->parts; k++)
-        layer->out[k] = add_buffer(c, s, s->out_height, s->out_width, s->outs[k]);
-    layer->out_channels = outs;
-    if (!s->loose) return;
-    trim(c, &layer->in);
-    int64_t before = layer->out[s->parts - 1].channels;
-    trim(c, &layer->out[s->parts - 1]);
-    layer->out_channels -= before - layer->out[s->parts - 1].channels;
+    if (s->beside) {
+        layer->out[0] = add_buffer(c, s, s->out_height, s->out_width, s->outs[0] + s->beside);
+        layer->out[0].channel += s->leads ? s->beside : 0;
+        layer->out[0].channels = s->outs[0];
+    }
+    add_parts(c, s, layer, s->outs, s->parts);
+    if (s->loose) trim(c, &layer->in);
+    if (s->depth) add_after(c, s);
 }
 
 static float half_value(float x)
@@ -129,27 +187,31 @@ static float half_value(float x)
     return sac__half_float(sac__float_half(x));
 }
 
-static void fill_weights(struct conv_case *c, int64_t taps)
+/// The layer's weights and bias, after those that are there.
+static void fill_weights(struct conv_case *c, struct sac_layer *layer, int64_t taps)
 {
-    struct sac_layer *layer = &c->layer;
     int64_t outs = sac__group_up(layer->out_channels), in = sac__group_up(layer->in.channels);
     layer->in_packed = in;
-    layer->bias = (size_t)(outs * taps * in);
+    layer->weights = c->plan.weight_count;
+    layer->bias = layer->weights + (size_t)(outs * taps * in);
     c->plan.weight_count = layer->bias + (size_t)outs;
-    c->plan.weights = room(c->plan.weight_count, sizeof(float));
+    float *all = room(c->plan.weight_count, sizeof(float)), *to = all + layer->weights;
+    if (layer->weights) memcpy(all, c->plan.weights, layer->weights * sizeof(float));
+    free(c->plan.weights);
+    c->plan.weights = all;
     float scale = 3.f / sqrtf((float)(taps * layer->in.channels));
     for (int64_t k = 0; k < layer->out_channels; k++) {
         for (int64_t i = 0; i < taps * in; i++)
             if (i % in < layer->in.channels)
-                c->plan.weights[k * taps * in + i] = half_value(check_float(-scale, scale));
-        c->plan.weights[layer->bias + (size_t)k] = check_float(-1, 1);
+                to[k * taps * in + i] = half_value(check_float(-scale, scale));
+        all[layer->bias + (size_t)k] = check_float(-1, 1);
     }
 }
 
-static void set_roles(struct conv_case *c)
+static void set_roles(struct conv_case *c, const struct sac_layer *layer)
 {
-    for (int k = 0; k < c->layer.out_count; k++) {
-        const struct sac_view *view = &c->layer.out[k];
+    for (int k = 0; k < layer->out_count; k++) {
+        const struct sac_view *view = &layer->out[k];
         const struct sac_buffer *b = &c->buffers[view->buffer];
         uint8_t *role = c->role + b->offset / sizeof(float);
         for (int64_t p = 0; p < b->n * b->height * b->width; p++)
@@ -158,32 +220,60 @@ static void set_roles(struct conv_case *c)
     }
 }
 
+static void set_window(struct sac_layer *layer, const struct conv_shape *s)
+{
+    layer->kind = SAC__LAYER_CONV;
+    layer->act = s->act;
+    layer->alpha = 0.125f;
+    layer->window.groups = 1;
+    for (int k = 0; k < 2; k++) {
+        layer->window.kernel[k] = s->kernel[k];
+        layer->window.stride[k] = s->stride[k];
+        layer->window.dilation[k] = s->dilation[k];
+        layer->window.pad[k] = s->pad[k];
+    }
+}
+
+/// What comes after the layer reads its results rounded to half.
+static void run_after(struct conv_case *c)
+{
+    float *rounded = room(c->elements, sizeof(float));
+    for (size_t i = 0; i < c->elements; i++)
+        rounded[i] = half_value(c->reference[i]);
+    CHECK(!sac__reference_conv(&c->plan, &c->after, rounded), "%s", "no memory");
+    for (int k = 0; k < c->after.out_count; k++) {
+        const struct sac_buffer *b = &c->buffers[c->after.out[k].buffer];
+        memcpy((char *)c->reference + b->offset, (char *)rounded + b->offset, b->bytes);
+    }
+    free(rounded);
+}
+
 void conv_case_open(struct conv_case *c, const struct conv_shape *s, int with_reference)
 {
     memset(c, 0, sizeof *c);
     c->plan.buffers = c->buffers;
     c->plan.element_size = sizeof(float);
-    c->layer.kind = SAC__LAYER_CONV;
-    c->layer.act = s->act;
-    c->layer.alpha = 0.125f;
-    c->layer.window.groups = 1;
-    for (int k = 0; k < 2; k++) {
-        c->layer.window.kernel[k] = s->kernel[k];
-        c->layer.window.stride[k] = s->stride[k];
-        c->layer.window.dilation[k] = s->dilation[k];
-        c->layer.window.pad[k] = s->pad[k];
-    }
+    set_window(&c->layer, s);
     add_views(c, s);
-    fill_weights(c, (int64_t)s->kernel[0] * s->kernel[1]);
+    fill_weights(c, &c->layer, (int64_t)s->kernel[0] * s->kernel[1]);
+    if (s->depth) {
+        const struct conv_shape pointwise = {
+            .kernel = {1, 1}, .stride = {1, 1}, .dilation = {1, 1}, .act = s->after_act};
+        set_window(&c->after, &pointwise);
+        fill_weights(c, &c->after, 1);
+        c->layer.kept = s->kept;
+    }
     c->arena = room(c->elements, sizeof(float));
     c->role = room(c->elements, 1);
     for (size_t i = 0; i < c->elements; i++)
         c->arena[i] = half_value(check_float(-1, 1));
-    set_roles(c);
+    if (!s->depth || s->kept) set_roles(c, &c->layer);
+    if (s->depth) set_roles(c, &c->after);
     if (!with_reference) return;
     c->reference = room(c->elements, sizeof(float));
     memcpy(c->reference, c->arena, c->elements * sizeof(float));
     CHECK(!sac__reference_conv(&c->plan, &c->layer, c->reference), "%s", "no memory");
+    if (s->depth) run_after(c);
 }
 
 void conv_case_close(struct conv_case *c)
@@ -192,93 +282,6 @@ void conv_case_close(struct conv_case *c)
     free(c->arena);
     free(c->reference);
     free(c->role);
-}
-
-void conv_twin_open(struct conv_twin *t, const struct conv_case *c, int element_size)
-{
-    struct sac_buffer buffers[CASE_BUFFERS];
-    struct sac_plan plan = c->plan;
-    size_t outs = (size_t)sac__group_up(c->layer.out_channels);
-    memset(t, 0, sizeof *t);
-    t->of = c;
-    t->element_size = element_size;
-    memcpy(buffers, c->buffers, sizeof buffers);
-    for (int k = 0; k < plan.buffer_count; k++)
-        buffers[k].offset = buffers[k].offset / sizeof(float) * (size_t)element_size;
-    plan.buffers = buffers;
-    plan.element_size = (size_t)element_size;
-    CUDA(cudaMalloc(&t->arena, c->elements * (size_t)element_size));
-    CUDA(cudaMalloc(&t->bias, outs * sizeof(float)));
-    CUDA(cudaMemcpy(t->bias, c->plan.weights + c->layer.bias, outs * sizeof(float),
-                    cudaMemcpyHostToDevice));
-    sac__conv_describe(&t->conv, &plan, &c->layer, t->arena);
-    t->conv.bias = t->bias;
-}
-
-void conv_twin_close(struct conv_twin *t)
-{
-    CUDA(cudaFree(t->arena));
-    CUDA(cudaFree(t->bias));
-    CUDA(cudaFree(t->workspace));
-    for (int k = 0; k < SAC__CONV_PACKINGS; k++)
-        CUDA(cudaFree(t->weights[k]));
-}
-
-static void upload_weights(struct conv_twin *t, enum sac_conv_packing packing)
-{
-    if (!t->weights[packing]) {
-        size_t bytes = sac__conv_packed_bytes(&t->conv, packing);
-        void *packed = room(bytes, 1);
-        sac__conv_pack(packed, &t->conv, packing, t->of->plan.weights + t->of->layer.weights);
-        CUDA(cudaMalloc(&t->weights[packing], bytes));
-        CUDA(cudaMemcpy(t->weights[packing], packed, bytes, cudaMemcpyHostToDevice));
-        free(packed);
-    }
-    t->conv.weights = t->weights[packing];
-}
-
-void conv_twin_reset(const struct conv_twin *t)
-{
-    size_t count = t->of->elements;
-    void *bytes = room(count, (size_t)t->element_size);
-    for (size_t i = 0; i < count; i++) {
-        float x = t->of->role[i] ? NAN : t->of->arena[i];
-        if (t->element_size == 2)
-            ((uint16_t *)bytes)[i] = sac__float_half(x);
-        else
-            ((float *)bytes)[i] = x;
-    }
-    CUDA(cudaMemcpy(t->arena, bytes, count * (size_t)t->element_size, cudaMemcpyHostToDevice));
-    free(bytes);
-}
-
-void conv_twin_ready(struct conv_twin *t, const struct sac_conv_choice *choice)
-{
-    size_t bytes = choice->kernel->workspace(choice->kernel, &t->conv, choice->split);
-    if (bytes) { // a fresh one each: counters lie elsewhere with other tiles
-        CUDA(cudaFree(t->workspace));
-        CUDA(cudaMalloc(&t->workspace, bytes));
-        CUDA(cudaMemset(t->workspace, 0, bytes));
-    }
-    t->conv.workspace = bytes ? t->workspace : NULL;
-    upload_weights(t, choice->kernel->packing);
-    conv_twin_reset(t);
-}
-
-float *conv_twin_read(const struct conv_twin *t)
-{
-    size_t count = t->of->elements;
-    float *values = room(count, sizeof(float));
-    if (t->element_size == 4) {
-        CUDA(cudaMemcpy(values, t->arena, count * sizeof(float), cudaMemcpyDeviceToHost));
-        return values;
-    }
-    uint16_t *halves = room(count, sizeof *halves);
-    CUDA(cudaMemcpy(halves, t->arena, count * sizeof *halves, cudaMemcpyDeviceToHost));
-    for (size_t i = 0; i < count; i++)
-        values[i] = sac__half_float(halves[i]);
-    free(halves);
-    return values;
 }
 
 int conv_case_error(const struct conv_case *c, const float *expected, const float *found,
@@ -301,7 +304,7 @@ int conv_case_error(const struct conv_case *c, const float *expected, const floa
 
 const char *conv_shape_text(const struct conv_shape *s)
 {
-    static char text[160];
+    static char text[240];
     int used = snprintf(text, sizeof text, "%dx%dx%dx%d %dx%d/%d,%d", s->n, s->height, s->width,
                         s->channels, s->kernel[0], s->kernel[1], s->stride[0], s->stride[1]);
     used +=
@@ -310,19 +313,11 @@ const char *conv_shape_text(const struct conv_shape *s)
     for (int k = 0; k < s->parts; k++)
         used +=
             snprintf(text + used, sizeof text - (size_t)used, "%c%d", k ? '+' : 'x', s->outs[k]);
+    if (s->depth)
+        used += snprintf(text + used, sizeof text - (size_t)used, ", %d%s%d%s of them", s->depth,
+                         s->leads ? " after " : " and ", s->beside, s->kept ? ", kept," : "");
+    for (int k = 0; k < s->after_parts; k++)
+        used += snprintf(text + used, sizeof text - (size_t)used, "%s%d", k ? "+" : " -> ",
+                         s->after_outs[k]);
     return text;
-}
-
-struct sac_conv_device conv_device(void)
-{
-    static struct sac_conv_device device = {90, 132, 227 * 1024};
-#ifndef SAC_EMULATED
-    static struct cudaDeviceProp properties; // asked for once: that takes milliseconds
-    if (properties.major) return device;
-    CUDA(cudaGetDeviceProperties(&properties, 0));
-    device.capability = properties.major * 10 + properties.minor;
-    device.processors = properties.multiProcessorCount;
-    device.shared = (int)properties.sharedMemPerBlockOptin;
-#endif
-    return device;
 }

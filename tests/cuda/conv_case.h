@@ -5,7 +5,7 @@
 
 #include "backend/cuda/kernels/conv.h"
 
-enum { CASE_BUFFERS = 3 + SAC__PARTS };
+enum { CASE_BUFFERS = 3 + 2 * SAC__PARTS };
 
 /// What a layer is; the rest of a case is made from it and from random numbers.
 struct conv_shape {
@@ -15,11 +15,16 @@ struct conv_shape {
     enum sac__act act;
     int residual, coarse;
     int loose; ///< views in wider buffers, shared buffers, channels that end in the midst of 8
+    /// A 1x1 convolution after it: how many of the first part's channels it reads, 0 without it;
+    /// how many beside them, before or after them in a buffer; whether others read the first one
+    /// too.
+    int depth, beside, leads, kept, after_outs[SAC__PARTS], after_parts;
+    enum sac__act after_act;
 };
 
 struct conv_case {
-    struct sac_plan plan; ///< of floats; its arena holds `elements`
-    struct sac_layer layer;
+    struct sac_plan plan;          ///< of floats; its arena holds `elements`
+    struct sac_layer layer, after; ///< after: of kind CONV where there is one
     struct sac_buffer buffers[CASE_BUFFERS];
     size_t elements;
     float *arena;     ///< before the layer ran; values are halves' values
@@ -30,7 +35,9 @@ struct conv_case {
 /// A twin on the device, in fp16 (element_size 2) or fp32.
 struct conv_twin {
     struct sac_conv conv;
+    struct sac_conv_after after; ///< conv.after where there is one
     void *arena, *weights[SAC__CONV_PACKINGS], *bias, *workspace;
+    void *after_weights, *after_bias;
     size_t workspace_bytes;
     const struct conv_case *of;
     int element_size;
@@ -41,6 +48,9 @@ void conv_case_seed(uint64_t seed);
 
 /// Any layer that a plan can hold, of about `scale` output pixels and channels.
 struct conv_shape conv_shape_random(int scale, int depth);
+
+/// One with another after it, as many as can be run at once in yolov5.
+struct conv_shape conv_shape_random_chain(int scale);
 
 /// Makes data; runs the reference where `with_reference`. Ends the program without memory.
 void conv_case_open(struct conv_case *c, const struct conv_shape *shape, int with_reference);

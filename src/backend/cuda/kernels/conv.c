@@ -8,8 +8,8 @@
 #include "ops/math/half.h"
 
 static const struct sac_conv_kernel *const tables[] = {
-    sac__conv_mma_kernels, sac__conv_halo_kernels, sac__conv_wgmma_kernels,
-    sac__conv_halo_wgmma_kernels, sac__conv_plain_kernels};
+    sac__conv_mma_kernels,        sac__conv_halo_kernels,  sac__conv_wgmma_kernels,
+    sac__conv_halo_wgmma_kernels, sac__conv_chain_kernels, sac__conv_plain_kernels};
 enum { TABLES = sizeof tables / sizeof *tables };
 
 /// Whether the name begins as one of the list does, whose parts have commas between.

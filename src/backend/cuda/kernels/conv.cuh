@@ -111,7 +111,8 @@ struct part_place {
     int pitch;
 };
 
-__device__ inline part_place part_of(const sac_conv &c, int k)
+/// Of a sac_conv or a sac_conv_after.
+template <class Conv> __device__ inline part_place part_of(const Conv &c, int k)
 {
     int part = 0;
     while (part + 1 < c.part_count && k >= c.part[part].channels)
@@ -150,7 +151,7 @@ __device__ inline Vector residual_at(const sac_conv &c, int row, int k)
                                              static_cast<int64_t>(row) * c.residual_pitch + k);
 }
 
-__device__ inline void add_bias(float *sum, const sac_conv &c, int k)
+template <class Conv> __device__ inline void add_bias(float *sum, const Conv &c, int k)
 {
     const float4 *bias = reinterpret_cast<const float4 *>(c.bias + k);
     const float4 low = bias[0], high = bias[1];

@@ -3,51 +3,46 @@
 // should cost.
 #include "conv_halo_wgmma.h"
 
-enum { TILE_H = 8, STEP_BYTES = SAC__CONV_STEP * 2, BARRIER_BYTES = 8 };
+enum { STEP_BYTES = SAC__CONV_STEP * 2, BARRIER_BYTES = 8 };
 
-struct shape {
-    int channels, columns, window, stride, wide, workers, blocks;
-};
-
-static const struct shape shapes[] = {
+static const struct sac_halo_shape shapes[] = {
 #define SHAPE(...) {__VA_ARGS__},
     SAC__CONV_HALO_WGMMA_SHAPES(SHAPE)
 #undef SHAPE
 };
 
-static int tile_w(const struct shape *s)
+const struct sac_halo_shape *sac__conv_halo_wgmma_shape(const struct sac_conv_kernel *self)
 {
-    return 8 * s->wide;
+    return &shapes[self->variant];
 }
 
-static int halo_bytes(const struct shape *s)
+static int tile_w(const struct sac_halo_shape *s)
+{
+    return SAC__HALO_TILE * s->wide;
+}
+
+int sac__halo_bytes(const struct sac_halo_shape *s)
 {
     int box = SAC__HALO_BOX(s->channels);
     int pixels = SAC__HALO_ACROSS(tile_w(s), s->window, s->stride) *
-                 SAC__HALO_DOWN(TILE_H, s->window, s->stride);
+                 SAC__HALO_DOWN(SAC__HALO_TILE, s->window, s->stride);
     return SAC__HALO_ROOM(pixels * box * 2) * (s->channels / box) * s->stride;
 }
 
-static int steps_of(const struct shape *s)
+int sac__halo_weight_bytes(const struct sac_halo_shape *s)
 {
-    return (s->window * s->window * s->channels + SAC__CONV_STEP - 1) / SAC__CONV_STEP;
-}
-
-int sac__conv_halo_wgmma_threads(const struct sac_conv_kernel *self)
-{
-    return shapes[self->variant].workers * 128;
+    int steps = (s->window * s->window * s->channels + SAC__CONV_STEP - 1) / SAC__CONV_STEP;
+    return steps * s->columns * STEP_BYTES;
 }
 
 int sac__conv_halo_wgmma_shared(const struct sac_conv_kernel *self)
 {
-    const struct shape *s = &shapes[self->variant];
-    return steps_of(s) * s->columns * STEP_BYTES + s->workers * (halo_bytes(s) + BARRIER_BYTES);
+    const struct sac_halo_shape *s = &shapes[self->variant];
+    return sac__halo_weight_bytes(s) + s->workers * (sac__halo_bytes(s) + BARRIER_BYTES);
 }
 
-struct sac_tile sac__conv_halo_wgmma_tile(const struct sac_conv_kernel *self,
-                                          const struct sac_conv *conv)
+struct sac_tile sac__halo_tile(const struct sac_halo_shape *s, const struct sac_conv *conv)
 {
-    const struct shape *s = &shapes[self->variant];
     return (struct sac_tile){.data = conv->in,
                              .n = conv->n,
                              .height = conv->height,
@@ -56,21 +51,21 @@ struct sac_tile sac__conv_halo_wgmma_tile(const struct sac_conv_kernel *self,
                              .pitch = conv->in_pitch,
                              .box = SAC__HALO_BOX(s->channels),
                              .across = SAC__HALO_ACROSS(tile_w(s), s->window, s->stride),
-                             .down = SAC__HALO_DOWN(TILE_H, s->window, s->stride),
+                             .down = SAC__HALO_DOWN(SAC__HALO_TILE, s->window, s->stride),
                              .step = s->stride};
 }
 
 int sac__conv_halo_wgmma_walk(struct sac_conv_walk *walk, const struct sac_conv_kernel *self,
                               const struct sac_conv *conv)
 {
-    const struct shape *s = &shapes[self->variant];
-    return sac__conv_walk_fill(walk, self, conv, TILE_H, tile_w(s), s->blocks);
+    const struct sac_halo_shape *s = &shapes[self->variant];
+    return sac__conv_walk_fill(walk, self, conv, SAC__HALO_TILE, tile_w(s), s->blocks);
 }
 
 static int usable(const struct sac_conv_kernel *self, const struct sac_conv *conv,
                   const struct sac_conv_device *device, int split)
 {
-    const struct shape *s = &shapes[self->variant];
+    const struct sac_halo_shape *s = &shapes[self->variant];
     return sac__conv_is_square(conv, s->channels, s->window, s->stride) && split == 1 &&
            device->capability == 90 &&
            (self->columns <= 32 || self->columns < 2 * conv->out_channels) &&
@@ -83,22 +78,32 @@ static size_t workspace(const struct sac_conv_kernel *self, const struct sac_con
     return 0;
 }
 
+struct sac_halo_work sac__halo_work(const struct sac_halo_shape *s)
+{
+    double depth = (double)s->window * s->window * s->channels, area = 64.0 * s->wide;
+    return (struct sac_halo_work){.fetched = sac__halo_bytes(s),
+                                  .written = area * s->columns * 2,
+                                  .flop = 2 * area * s->columns * depth,
+                                  .shared = area / 64 * (64 + s->columns) * depth * 2};
+}
+
 /// As in conv_wgmma.c, but weights are fetched once and before the layer begins; a tile's fetching
 /// and writing overlap with the arithmetic of others.
+double sac__halo_cost(const struct sac_halo_work *tile, int64_t tiles, int processors)
+{
+    const double flop_us = 4.0e6, fetch_us = 41e3, out_us = 22e3, shared_us = 200e3, latency = 1.6;
+    double us = tile->fetched / fetch_us + tile->written / out_us;
+    if (tile->flop / flop_us > us) us = tile->flop / flop_us;
+    if (tile->shared / shared_us > us) us = tile->shared / shared_us;
+    return latency + (double)((tiles + processors - 1) / processors) * us;
+}
+
 static double cost(const struct sac_conv_kernel *self, const struct sac_conv *conv,
                    const struct sac_conv_device *device, int split)
 {
-    const double flop_us = 4.0e6, fetch_us = 41e3, out_us = 22e3, shared_us = 200e3, latency = 1.6;
-    const struct shape *s = &shapes[self->variant];
-    double depth = (double)s->window * s->window * s->channels, area = self->rows;
-    double tile = halo_bytes(s) / fetch_us + area * self->columns * 2 / out_us;
-    double flop = 2 * area * self->columns * depth / flop_us;
-    double shared = area / 64 * (64 + self->columns) * depth * 2 / shared_us;
+    struct sac_halo_work tile = sac__halo_work(&shapes[self->variant]);
     (void)split;
-    if (flop > tile) tile = flop;
-    if (shared > tile) tile = shared;
-    int64_t rounds = (sac__conv_tiles(self, conv) + device->processors - 1) / device->processors;
-    return latency + (double)rounds * tile;
+    return sac__halo_cost(&tile, sac__conv_tiles(self, conv), device->processors);
 }
 
 enum {

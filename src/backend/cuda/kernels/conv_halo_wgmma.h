@@ -44,10 +44,30 @@ extern "C" {
 /// Loads begin where a swizzle does.
 #define SAC__HALO_ROOM(bytes) (((bytes) + 1023) / 1024 * 1024)
 
-int sac__conv_halo_wgmma_threads(const struct sac_conv_kernel *self);
+/// A line of SAC__CONV_HALO_WGMMA_SHAPES.
+struct sac_halo_shape {
+    int channels, columns, window, stride, wide, workers, blocks;
+};
+
+enum { SAC__HALO_TILE = 8 }; ///< rows of a tile, and columns of one product
+
+/// What a tile asks of a processor: bytes fetched and written, FLOP, bytes of shared memory read.
+struct sac_halo_work {
+    double fetched, written, flop, shared;
+};
+
+/// Shared bytes of all weights, and of the input under a tile.
+int sac__halo_weight_bytes(const struct sac_halo_shape *shape);
+int sac__halo_bytes(const struct sac_halo_shape *shape);
+/// What the copy engine fetches of the convolution's input.
+struct sac_tile sac__halo_tile(const struct sac_halo_shape *shape, const struct sac_conv *conv);
+struct sac_halo_work sac__halo_work(const struct sac_halo_shape *shape);
+/// µs of tiles on that many processors.
+double sac__halo_cost(const struct sac_halo_work *tile, int64_t tiles, int processors);
+
+/// A kernel's shape, and shared bytes of a block.
+const struct sac_halo_shape *sac__conv_halo_wgmma_shape(const struct sac_conv_kernel *self);
 int sac__conv_halo_wgmma_shared(const struct sac_conv_kernel *self);
-struct sac_tile sac__conv_halo_wgmma_tile(const struct sac_conv_kernel *self,
-                                          const struct sac_conv *conv);
 /// Returns the blocks beside each other.
 int sac__conv_halo_wgmma_walk(struct sac_conv_walk *walk, const struct sac_conv_kernel *self,
                               const struct sac_conv *conv);

@@ -107,6 +107,7 @@ extern const struct sac_conv_kernel sac__conv_mma_kernels[];
 extern const struct sac_conv_kernel sac__conv_halo_kernels[];
 extern const struct sac_conv_kernel sac__conv_wgmma_kernels[];
 extern const struct sac_conv_kernel sac__conv_halo_wgmma_kernels[];
+extern const struct sac_conv_kernel sac__conv_chain_kernels[];
 extern const struct sac_conv_kernel sac__conv_plain_kernels[];
 
 struct sac_conv_divisor sac__conv_divisor(int value);

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// The twin of a case on the device.
+#include "conv_case.h"
+
+#include <math.h>
+
+#include "check/check.h"
+#include "ops/math/half.h"
+
+#define CUDA(call)                                                                                 \
+    do {                                                                                           \
+        cudaError_t status = call;                                                                 \
+        CHECK(status == cudaSuccess, "%s", cudaGetErrorString(status));                            \
+    } while (0)
+
+static void *room(size_t count, size_t size)
+{
+    void *memory = calloc(count + 1, size);
+    CHECK(memory, "out of memory");
+    return memory;
+}
+
+static void *upload(const void *bytes, size_t size)
+{
+    void *device = NULL;
+    CUDA(cudaMalloc(&device, size));
+    CUDA(cudaMemcpy(device, bytes, size, cudaMemcpyHostToDevice));
+    return device;
+}
+
+static void *upload_bias(const struct conv_case *c, const struct sac_layer *layer)
+{
+    return upload(c->plan.weights + layer->bias,
+                  (size_t)sac__group_up(layer->out_channels) * sizeof(float));
+}
+
+static void upload_after_weights(struct conv_twin *t)
+{
+    size_t bytes = sac__conv_after_bytes(&t->after);
+    void *packed = room(bytes, 1);
+    sac__conv_after_pack(packed, &t->after, t->of->plan.weights + t->of->after.weights);
+    t->after_weights = upload(packed, bytes);
+    t->after.weights = t->after_weights;
+    free(packed);
+}
+
+void conv_twin_open(struct conv_twin *t, const struct conv_case *c, int element_size)
+{
+    struct sac_buffer buffers[CASE_BUFFERS];
+    struct sac_plan plan = c->plan;
+    memset(t, 0, sizeof *t);
+    t->of = c;
+    t->element_size = element_size;
+    memcpy(buffers, c->buffers, sizeof buffers);
+    for (int k = 0; k < plan.buffer_count; k++)
+        buffers[k].offset = buffers[k].offset / sizeof(float) * (size_t)element_size;
+    plan.buffers = buffers;
+    plan.element_size = (size_t)element_size;
+    CUDA(cudaMalloc(&t->arena, c->elements * (size_t)element_size));
+    t->bias = upload_bias(c, &c->layer);
+    if (c->after.out_count) {
+        sac__conv_describe_pair(&t->conv, &t->after, &plan, &c->layer, &c->after, t->arena);
+        t->after_bias = upload_bias(c, &c->after);
+        t->after.bias = t->after_bias;
+        upload_after_weights(t);
+    } else
+        sac__conv_describe(&t->conv, &plan, &c->layer, t->arena);
+    t->conv.bias = t->bias;
+}
+
+void conv_twin_close(struct conv_twin *t)
+{
+    CUDA(cudaFree(t->arena));
+    CUDA(cudaFree(t->bias));
+    CUDA(cudaFree(t->after_weights));
+    CUDA(cudaFree(t->after_bias));
+    CUDA(cudaFree(t->workspace));
+    for (int k = 0; k < SAC__CONV_PACKINGS; k++)
+        CUDA(cudaFree(t->weights[k]));
+}
+
+static void upload_weights(struct conv_twin *t, enum sac_conv_packing packing)
+{
+    if (!t->weights[packing]) {
+        size_t bytes = sac__conv_packed_bytes(&t->conv, packing);
+        void *packed = room(bytes, 1);
+        sac__conv_pack(packed, &t->conv, packing, t->of->plan.weights + t->of->layer.weights);
+        t->weights[packing] = upload(packed, bytes);
+        free(packed);
+    }
+    t->conv.weights = t->weights[packing];
+}
+
+void conv_twin_reset(const struct conv_twin *t)
+{
+    size_t count = t->of->elements;
+    void *bytes = room(count, (size_t)t->element_size);
+    for (size_t i = 0; i < count; i++) {
+        float x = t->of->role[i] ? NAN : t->of->arena[i];
+        if (t->element_size == 2)
+            ((uint16_t *)bytes)[i] = sac__float_half(x);
+        else
+            ((float *)bytes)[i] = x;
+    }
+    CUDA(cudaMemcpy(t->arena, bytes, count * (size_t)t->element_size, cudaMemcpyHostToDevice));
+    free(bytes);
+}
+
+void conv_twin_ready(struct conv_twin *t, const struct sac_conv_choice *choice)
+{
+    size_t bytes = choice->kernel->workspace(choice->kernel, &t->conv, choice->split);
+    if (bytes) { // a fresh one each: counters lie elsewhere with other tiles
+        CUDA(cudaFree(t->workspace));
+        CUDA(cudaMalloc(&t->workspace, bytes));
+        CUDA(cudaMemset(t->workspace, 0, bytes));
+    }
+    t->conv.workspace = bytes ? t->workspace : NULL;
+    upload_weights(t, choice->kernel->packing);
+    conv_twin_reset(t);
+}
+
+float *conv_twin_read(const struct conv_twin *t)
+{
+    size_t count = t->of->elements;
+    float *values = room(count, sizeof(float));
+    if (t->element_size == 4) {
+        CUDA(cudaMemcpy(values, t->arena, count * sizeof(float), cudaMemcpyDeviceToHost));
+        return values;
+    }
+    uint16_t *halves = room(count, sizeof *halves);
+    CUDA(cudaMemcpy(halves, t->arena, count * sizeof *halves, cudaMemcpyDeviceToHost));
+    for (size_t i = 0; i < count; i++)
+        values[i] = sac__half_float(halves[i]);
+    free(halves);
+    return values;
+}
+
+struct sac_conv_device conv_device(void)
+{
+    static struct sac_conv_device device = {90, 132, 227 * 1024};
+#ifndef SAC_EMULATED
+    static struct cudaDeviceProp properties; // asked for once: that takes milliseconds
+    if (properties.major) return device;
+    CUDA(cudaGetDeviceProperties(&properties, 0));
+    device.capability = properties.major * 10 + properties.minor;
+    device.processors = properties.multiProcessorCount;
+    device.shared = (int)properties.sharedMemPerBlockOptin;
+#endif
+    return device;
+}
