@@ -4,7 +4,8 @@
 //
 // A thread's sums of a product are, rounded to half, its part of the next one's first operand:
 // conv.h's order of depths makes them so. Channels beside them come to shared memory by the copy
-// engine, as the first one's input does. Both weights stay there.
+// engine, as the first one's input does. Both weights stay there. Where they leave room for one
+// input only, warpgroups take turns: one multiplies while the other finishes.
 #include "cuda/launch.cuh"
 #include "cuda/ptx.cuh"
 
@@ -34,6 +35,11 @@ template <class First_, int DEPTH_, int BESIDE_, int COLUMNS_> struct chain_shap
     static constexpr int BESIDE_BYTES = BESIDE ? Beside::HALO_BYTES : 0;
     static constexpr int PASS = COLUMNS % 64 ? COLUMNS : 64, PASSES = COLUMNS / PASS;
     static constexpr int SUMS = PASS / 2, EIGHTS = PASS / 32;
+    /// Workers that take turns at one input.
+    static constexpr bool TURNS =
+        SAC__CHAIN_TURNS(First::WEIGHT_BYTES + WEIGHT_BYTES,
+                         First::WORKERS *(First::HALO_BYTES + BESIDE_BYTES + 16));
+    static_assert(!TURNS || !BESIDE, "each worker's channels beside are its own");
 };
 
 struct place_in_chain : place_of_worker {
@@ -50,14 +56,23 @@ template <class S> __device__ place_in_chain place_of_thread(const unsigned char
     w.weights = sac__shared_address(memory);
     w.after = w.weights + F::WEIGHT_BYTES;
     const uint32_t tiles = w.after + S::WEIGHT_BYTES;
-    w.pixels = tiles + worker * F::HALO_BYTES;
-    w.beside = tiles + F::WORKERS * F::HALO_BYTES + worker * S::BESIDE_BYTES;
-    w.barrier = tiles + F::WORKERS * (F::HALO_BYTES + S::BESIDE_BYTES) + worker * 16;
+    constexpr int INPUTS = S::TURNS ? 1 : F::WORKERS;
+    w.pixels = tiles + worker % INPUTS * F::HALO_BYTES;
+    w.beside = tiles + INPUTS * F::HALO_BYTES + worker * S::BESIDE_BYTES;
+    w.barrier = w.beside + (F::WORKERS - worker) * S::BESIDE_BYTES + worker * 16;
     w.beside_barrier = w.barrier + 8;
     w.thread = threadIdx.x % WORKER;
     w.column = 0;
     w.bar = 1 + worker;
     return w;
+}
+
+/// The worker whose input is fetched when this one's is used up.
+template <class S> __device__ place_in_chain next_worker(const place_in_chain &w)
+{
+    place_in_chain next = w;
+    if (S::TURNS) next.barrier += w.bar < S::First::WORKERS ? 16 : 16 - w.bar * 16;
+    return next;
 }
 
 template <class S> __device__ void fetch_after_weights(uint32_t to, const sac_conv_after &after)
@@ -216,7 +231,7 @@ __global__ void __launch_bounds__(S::First::THREADS, S::First::BLOCKS)
     const operands next = operands_of<typename S::Beside>(w.beside, w.after);
     sac__grid_release();
     sac__grid_wait();
-    if (tile < walk.tiles) {
+    if (tile < walk.tiles && (!S::TURNS || w.bar == 1)) {
         fetch_halo<F>(w, c, map, corner_of<F>(walk, tile));
         fetch_beside<S>(w, beside_map, corner_of<F>(walk, tile));
     }
@@ -235,7 +250,9 @@ __global__ void __launch_bounds__(S::First::THREADS, S::First::BLOCKS)
             sac__mbarrier_wait(w.barrier, parity);
             multiply<F>(sums, o);
             sac__bar_sync(w.bar, WORKER); // all have read the pixels
-            if (tile + step < walk.tiles) fetch_halo<F>(w, c, map, corner_of<F>(walk, tile + step));
+            const int ahead = tile + (S::TURNS ? static_cast<int>(gridDim.x) : step);
+            if (ahead < walk.tiles)
+                fetch_halo<F>(next_worker<S>(w), c, map, corner_of<F>(walk, ahead));
             finish_first<S>(p, after.depth, sums, pixels<F>(c, corner_of<F>(walk, tile), w.thread),
                             add, from, of);
         }

@@ -20,10 +20,15 @@ extern "C" {
     X("32>32+32>64", 32, 32, 32, 32, 64, 3, 1, 1, 3, 2)                                            \
     X("32>32>32", 32, 32, 32, 0, 32, 3, 1, 1, 4, 2)                                                \
     X("64>64+64>128", 64, 64, 64, 64, 128, 3, 1, 1, 5, 1)                                          \
+    X("64>128>128", 64, 128, 128, 0, 128, 3, 2, 1, 2, 1)                                           \
     X("64>64>64", 64, 64, 64, 0, 64, 3, 1, 1, 6, 1)                                                \
     X("32>32>32", 32, 32, 32, 0, 32, 1, 1, 1, 4, 2)                                                \
     X("64>64:32>32", 64, 64, 32, 0, 32, 1, 1, 1, 3, 2)                                             \
     X("128>128:64>64", 128, 128, 64, 0, 64, 1, 1, 1, 4, 1)
+
+/// Whether there is no room for an input of each warpgroup beside the weights, in bytes: then they
+/// take turns at one.
+#define SAC__CHAIN_TURNS(weights, inputs) ((weights) + (inputs) > 227 * 1024)
 
 struct sac_chain_shape {
     struct sac_halo_shape first;
