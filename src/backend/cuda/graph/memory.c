@@ -120,6 +120,11 @@ static double bytes_of(const struct sac_plan *plan, const struct sac_view *view,
 int sac__plan_settle(struct sac_plan *plan)
 {
     plan->settled = 1;
+    return sac__pass_memory(plan);
+}
+
+void sac__plan_count(struct sac_plan *plan)
+{
     for (int i = 0; i < plan->layer_count; i++) {
         struct sac_layer *layer = &plan->layers[i];
         if (layer->after < 0) continue;
@@ -129,5 +134,4 @@ int sac__plan_settle(struct sac_plan *plan)
         for (int k = 0; !layer->kept && k < layer->out_count; k++)
             layer->bytes -= bytes_of(plan, &layer->out[k], layer->out[k].channels);
     }
-    return sac__pass_memory(plan);
 }

@@ -100,9 +100,12 @@ int sac__plan_open(struct sac_plan **plan_out, const void *onnx, size_t size,
                    const int64_t shape[4], size_t element_size);
 void sac__plan_close(struct sac_plan **plan);
 
-/// Once it is known which pairs are run as such: the others' `after` is SAC__NONE by then. Places
-/// the buffers anew, and counts only bytes that are still read and written. Errors: SAC_ENOMEM.
+/// Places the buffers anew, once it is known which pairs are run as such: the others' `after` is
+/// SAC__NONE by then. Errors: SAC_ENOMEM.
 int sac__plan_settle(struct sac_plan *plan);
+
+/// Takes off the layers' bytes what settled pairs neither write nor read. To be called once.
+void sac__plan_count(struct sac_plan *plan);
 
 /// Writes the plan as text, a line a layer.
 void sac__plan_print(const struct sac_plan *plan, FILE *file);

@@ -174,15 +174,23 @@ static int choose_from(struct choosing *c, int first, char *done)
 /// A pair takes less time than its layers one after the other, by so much that it is no chance.
 static const double gain = 0.98;
 
-/// What a pair saves of its layers' time: all measured, or all only expected.
-static double saved_by(const struct unit *pair, const struct unit *one, const struct unit *other)
+/// What a pair saves of its layers' time: all measured, or all only expected. `known`: of the pair,
+/// may be NULL; what the whole network said counts for more.
+static double saved_by(const struct unit *pair, const struct unit *one, const struct unit *other,
+                       struct known *known)
 {
+    const double least = 1e-3;
     const int measured = (pair->us > 0) + (one->us > 0) + (other->us > 0);
     double together = pair->us, apart = one->us + other->us;
     if (!pair->choice.kernel || measured % 3) return 0;
     if (!measured) {
         together = pair->choice.expected;
         apart = one->choice.expected + other->choice.expected;
+    }
+    if (measured && known) {
+        known->apart = apart;
+        if (known->verdict < 0) return 0;
+        if (known->verdict > 0) return together < apart - least ? apart - together : least;
     }
     return together < gain * apart ? apart - together : 0;
 }
@@ -203,9 +211,11 @@ static int weigh(struct choosing *c, struct pairs *p, int first)
     if (second < 0 || p->unit_of[first] < 0 || p->unit_of[second] < 0) return 0;
     *pair = (struct unit){.layers = {first, second}, .count = 2, .pair = 1};
     int error = choose(c, pair);
+    if (error) return error;
     p->saved[first] =
-        saved_by(pair, &program->units[p->unit_of[first]], &program->units[p->unit_of[second]]);
-    return error;
+        saved_by(pair, &program->units[p->unit_of[first]], &program->units[p->unit_of[second]],
+                 pair->known < 0 ? NULL : &c->known->at[pair->known]);
+    return 0;
 }
 
 /// Layers come before those after them, so the way back knows the best of the rest.
@@ -295,4 +305,15 @@ int sac__program_choose(struct sac_program *program, const struct sac_program_op
     sac__tuner_close(&c.tuner);
     free(done);
     return error;
+}
+
+int sac__program_choose_again(struct sac_program *program,
+                              const struct sac_program_options *options,
+                              struct knowledge *knowledge)
+{
+    struct sac_program_options untuned = *options;
+    untuned.tune_seconds = -1;
+    sac__pass_chain(program->plan);
+    program->unit_count = 0;
+    return sac__program_choose(program, &untuned, knowledge);
 }

@@ -50,7 +50,9 @@ struct sac_program {
 struct known {
     char *key;
     struct sac_conv_choice choice;
-    double us;            ///< of the fastest by itself
+    double us;    ///< of the fastest by itself
+    double apart; ///< µs of the layers of a pair by themselves; 0: no pair, or not measured
+    int verdict;  ///< of the whole network on a pair: 1 together, -1 apart, 0 none
     struct rivals rivals; ///< none where the entry is from disk
 };
 struct knowledge {
@@ -78,8 +80,18 @@ void sac__known_store(const struct knowledge *knowledge, const struct sac_progra
 int sac__program_choose(struct sac_program *program, const struct sac_program_options *options,
                         struct knowledge *knowledge);
 
+/// The same from what is known only, for a program that has units already. It cannot run before
+/// sac__program_lay.
+int sac__program_choose_again(struct sac_program *program,
+                              const struct sac_program_options *options,
+                              struct knowledge *knowledge);
+
+/// Gives what was chosen its memory and weights; again, where it had others. Arenas of before are
+/// none of the program any more.
+int sac__program_lay(struct sac_program *program);
+
 /// Tries what was nearly as fast by itself in the whole network, and keeps what makes that faster.
-/// The program is ready to run; its weights and arenas stay as they are.
+/// The program is ready to run, before and after.
 int sac__program_refine(struct sac_program *program, const struct sac_program_options *options,
                         struct knowledge *knowledge);
 

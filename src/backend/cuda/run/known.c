@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the tuner found, in memory and on disk. The file is text, a line a group of convolutions:
 //     KEY|KERNEL|SPLIT|MICROSECONDS
+// and for a pair that the whole network said something on, one more: |together or |apart.
 // A kernel that this version does not have makes its line void.
 #include "internal.h"
 
@@ -12,6 +13,7 @@
 #include "backend/cache.h"
 
 static const uint64_t default_limit = (uint64_t)1 << 30;
+static const char *const verdicts[] = {"|apart", "", "|together"};
 
 const struct known *sac__known_find(const struct knowledge *knowledge, const char *key)
 {
@@ -127,9 +129,13 @@ static int read_line(struct knowledge *knowledge, char *line)
     if (!split) return 0;
     choice.kernel = kernel_named(name);
     choice.split = atoi(split);
-    double us = strtod(line, NULL);
+    double us = strtod(line, &line);
     if (!choice.kernel || choice.split < 1 || choice.split > SAC__CONV_SPLIT || !(us > 0)) return 0;
-    return sac__known_add(knowledge, key, choice, us) == 0;
+    if (sac__known_add(knowledge, key, choice, us)) return 0;
+    for (int verdict = -1; verdict <= 1; verdict++)
+        if (!strcmp(line, verdicts[verdict + 1]))
+            knowledge->at[knowledge->count - 1].verdict = verdict;
+    return 1;
 }
 
 void sac__known_load(struct knowledge *knowledge, const struct sac_program *program,
@@ -163,8 +169,8 @@ void sac__known_store(const struct knowledge *knowledge, const struct sac_progra
     if (!file) return;
     for (int k = 0; k < knowledge->count; k++) {
         const struct known *entry = &knowledge->at[k];
-        fprintf(file, "%s|%s|%d|%.3f\n", entry->key, entry->choice.kernel->name,
-                entry->choice.split, entry->us);
+        fprintf(file, "%s|%s|%d|%.3f%s\n", entry->key, entry->choice.kernel->name,
+                entry->choice.split, entry->us, verdicts[entry->verdict + 1]);
     }
     if (fclose(file) == 0 && open_cache(&cache, program, options)) {
         sac__cache_store(&cache, text, size);

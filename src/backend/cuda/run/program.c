@@ -220,19 +220,29 @@ static void report_unit(struct sac_program *program, const struct unit *unit)
     }
 }
 
+int sac__program_lay(struct sac_program *program)
+{
+    int error = sac__plan_settle(program->plan);
+    if (error) return error;
+    if (program->weights) cudaFree(program->weights);
+    program->weights = NULL;
+    program->weight_bytes = 0;
+    place_all(program);
+    return upload(program);
+}
+
 /// Kernels are chosen, weights uploaded, and then, where something was measured, tried as a whole.
 static int make_ready(struct sac_program *program, const struct sac_program_options *options)
 {
     struct knowledge known = {.count = 0};
     sac__known_load(&known, program, options);
     int error = sac__program_choose(program, options, &known);
-    if (!error) error = sac__plan_settle(program->plan);
-    if (!error) place_all(program);
-    if (!error) error = upload(program);
+    if (!error) error = sac__program_lay(program);
     if (!error && known.fresh) {
         error = sac__program_refine(program, options, &known);
         if (!error) sac__known_store(&known, program, options);
     }
+    if (!error) sac__plan_count(program->plan);
     for (int k = 0; !error && k < program->unit_count; k++)
         report_unit(program, &program->units[k]);
     sac__known_free(&known);

@@ -2,20 +2,23 @@
 // Which launches make the whole network fastest. By itself a launch is followed by its like; in the
 // network its neighbours are others, and how soon their blocks find room and fetch weights counts
 // for as much as a tenth of a small layer's time. So what was nearly as fast by itself is tried in
-// the network, one after the other, and stays where that becomes faster.
+// the network, one after the other, and stays where that becomes faster: pairs first.
 #include "internal.h"
 
 enum { RUNS = 6 };
 static const double graph_us = 1000; // about how long a graph shall take
 static const double near = 1.35;     // times the best one's time by itself: not tried beyond
+static const double near_pair = 0.8; // a pair's time, as a share of its layers' by themselves
 static const double better = 0.9975; // of the network's time: less may be chance
 static const double hopeless = 1.02; // times the fastest one: no further runs
 static const double whole = 0.25;    // of the time for tuning
 
 struct network {
     struct sac_program *program;
+    const struct sac_program_options *options;
     struct knowledge *knowledge;
     void *arena;
+    int laid; ///< the program can run: what was chosen has its memory
     cudaStream_t stream;
     int repeat; ///< runs in a graph
     double us;  ///< of the fastest so far
@@ -120,12 +123,84 @@ static int try_all(struct network *n)
     return 0;
 }
 
-static int refine(struct network *n, size_t bytes)
+/// Memory to run the program in, instead of what there was. No memory: n->arena is NULL.
+static int take_arena(struct network *n)
 {
     const int pattern = 0x30; // halves of 0.13: zeros would run too fast
+    size_t bytes = sac__program_arena_bytes(n->program);
+    cudaFree(n->arena);
+    n->arena = NULL;
+    if (cudaMalloc(&n->arena, bytes) != cudaSuccess) {
+        cudaGetLastError();
+        n->arena = NULL;
+        return 0;
+    }
     int error = SAC__CUDA(cudaMemsetAsync, n->arena, pattern, bytes, n->stream);
-    if (!error) error = sac__program_arena_init(n->program, n->arena, n->stream);
-    if (!error) error = sac__program_warm(n->program, n->arena, n->stream);
+    return error ? error : sac__program_arena_init(n->program, n->arena, n->stream);
+}
+
+static int choose_again(struct network *n)
+{
+    n->laid = 0;
+    return sac__program_choose_again(n->program, n->options, n->knowledge);
+}
+
+static int lay_again(struct network *n)
+{
+    n->laid = 1;
+    int error = sac__program_lay(n->program);
+    return error ? error : take_arena(n);
+}
+
+static int is_pair(const struct network *n, int entry)
+{
+    for (int k = 0; k < n->program->unit_count; k++)
+        if (n->program->units[k].pair && n->program->units[k].known == entry) return 1;
+    return 0;
+}
+
+/// The other way round, which may change what pairs there are beside it.
+static int turn_pair(struct network *n, int entry)
+{
+    struct known *known = &n->knowledge->at[entry];
+    const int was = known->verdict, taken = is_pair(n, entry);
+    double us = 0, again = 0;
+    known->verdict = taken ? -1 : 1;
+    int error = choose_again(n);
+    if (!error && is_pair(n, entry) != taken) {
+        error = lay_again(n);
+        if (!error && n->arena) error = time_network(n, &us);
+        if (!error && us > 0 && us < better * n->us) error = time_network(n, &again);
+    }
+    if (error) return error;
+    if (again > us) us = again;
+    if (again > 0 && us < better * n->us) {
+        n->us = us;
+        return 0;
+    }
+    known->verdict = was;
+    return choose_again(n);
+}
+
+/// Pairs that nearly were none, and the other way round.
+static int try_pairs(struct network *n)
+{
+    const double end = (sac__timing_now() + n->end) / 2;
+    int error = 0;
+    n->laid = 1;
+    for (int k = 0; !error && k < n->knowledge->count && sac__timing_now() < end; k++) {
+        const struct known *known = &n->knowledge->at[k];
+        const double share = known->apart > 0 ? known->us / known->apart : 0;
+        if (share > near_pair && share < 1 / near_pair) error = turn_pair(n, k);
+    }
+    return error || n->laid ? error : lay_again(n);
+}
+
+static int refine(struct network *n)
+{
+    int error = take_arena(n);
+    if (error || !n->arena) return error; // runs without
+    error = sac__program_warm(n->program, n->arena, n->stream);
     if (error || sac__timing_now() > n->end) return error;
     n->repeat = 1;
     error = time_network(n, &n->us);
@@ -133,21 +208,17 @@ static int refine(struct network *n, size_t bytes)
     n->repeat += (int)(graph_us / n->us);
     n->us = 0;
     error = time_network(n, &n->us);
-    return error ? error : try_all(n);
+    if (!error) error = try_pairs(n);
+    return error || !n->arena ? error : try_all(n);
 }
 
 int sac__program_refine(struct sac_program *program, const struct sac_program_options *options,
                         struct knowledge *knowledge)
 {
-    struct network n = {.program = program, .knowledge = knowledge};
-    size_t bytes = sac__program_arena_bytes(program);
+    struct network n = {.program = program, .options = options, .knowledge = knowledge};
     n.end = sac__timing_now() + whole * sac__tune_seconds(options);
-    if (cudaMalloc(&n.arena, bytes) != cudaSuccess) { // runs without
-        cudaGetLastError();
-        return 0;
-    }
     int error = SAC__CUDA(cudaStreamCreateWithFlags, &n.stream, cudaStreamNonBlocking);
-    if (!error) error = refine(&n, bytes);
+    if (!error) error = refine(&n);
     if (n.stream) cudaStreamDestroy(n.stream);
     cudaFree(n.arena);
     return error;
