@@ -43,8 +43,10 @@ static void insert(struct sac_conv_choice *choices, int count, struct sac_conv_c
 int sac__conv_usable(const struct sac_conv_kernel *kernel, const struct sac_conv *conv,
                      const struct sac_conv_device *device, int split)
 {
-    return (conv->after != NULL) == (kernel->chain != 0) &&
-           kernel->usable(kernel, conv, device, split);
+    int chain = 0;
+    for (const struct sac_conv_after *after = conv->after; after; after = after->after)
+        chain++;
+    return chain == kernel->chain && kernel->usable(kernel, conv, device, split);
 }
 
 int sac__conv_candidates(const struct sac_conv *conv, const struct sac_conv_device *device,
@@ -207,9 +209,10 @@ static int parts_aligned(const struct sac_conv_part *part, int count)
 
 static int after_addressable(const struct sac_conv_after *after)
 {
+    if (!after) return 1;
     return aligned(after->beside) && after->beside_pitch % 8 == 0 &&
            after->beside_channels % 8 == 0 && after->depth % 8 == 0 &&
-           parts_aligned(after->part, after->part_count);
+           parts_aligned(after->part, after->part_count) && after_addressable(after->after);
 }
 
 int sac__conv_addressable(const struct sac_conv *c)
@@ -218,5 +221,5 @@ int sac__conv_addressable(const struct sac_conv *c)
            c->in_pitch % 8 == 0 && c->residual_pitch % 8 == 0 && c->coarse_pitch % 8 == 0 &&
            c->channels % 8 == 0 && fits_int(c->n, c->height, c->width, c->in_pitch) &&
            fits_int(c->n, c->out_height, c->out_width, 1) &&
-           parts_aligned(c->part, c->part_count) && (!c->after || after_addressable(c->after));
+           parts_aligned(c->part, c->part_count) && after_addressable(c->after);
 }

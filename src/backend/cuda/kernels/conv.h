@@ -35,7 +35,8 @@ struct sac_conv_part {
 
 /// A 1x1 convolution with stride 1 over what another one, the first, gives:
 ///     out = act(weights · (first[0 … depth), beside) + bias)
-/// where first is rounded to half. No output may overlap what the first one reads, or another.
+/// where first is rounded to half. No output may overlap what the first one reads, or another. It
+/// may have such a convolution after it as well, which has none, and nothing beside.
 struct sac_conv_after {
     int depth;          ///< first channels of the first one's output, a multiple of 8
     const void *beside; ///< (N,out_height,out_width,pitch): more input channels, or NULL
@@ -48,6 +49,8 @@ struct sac_conv_after {
     const float *bias;   ///< out_channels
     struct sac_conv_part part[SAC__PARTS];
     int part_count;
+    const struct sac_conv_after *after; ///< in the host's memory; NULL: none
+    int kept;                           ///< with `after`: whether the parts are written
 };
 
 /// One convolution. All data addresses are the device's; the input may not overlap an output.
@@ -109,9 +112,9 @@ struct sac_conv_kernel {
     int rows, columns; ///< of a tile: output pixels, output channels
     int group;         ///< most convolutions in one launch, 1 to SAC__CONV_GROUP
     int variant;       ///< for the launcher
-    int chain;         ///< runs convolutions with `after`, and only those
-    /// Whether it can run this convolution so, which has `after` or not as `chain` says. Addresses
-    /// count by their alignment only. sac__conv_usable asks.
+    int chain;         ///< runs convolutions with so many after them, and only those
+    /// Whether it can run this convolution so, which has as many after it as `chain` says.
+    /// Addresses count by their alignment only. sac__conv_usable asks.
     int (*usable)(const struct sac_conv_kernel *self, const struct sac_conv *conv,
                   const struct sac_conv_device *device, int split);
     /// Bytes of workspace: 0 unless it splits over blocks through memory. The kernel leaves the
