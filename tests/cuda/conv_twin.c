@@ -59,7 +59,8 @@ void conv_twin_open(struct conv_twin *t, const struct conv_case *c, int element_
     CUDA(cudaMalloc(&t->arena, c->elements * (size_t)element_size));
     t->bias = upload_bias(c, &c->layer);
     if (c->after.out_count) {
-        sac__conv_describe_pair(&t->conv, &t->after, &plan, &c->layer, &c->after, t->arena);
+        const struct sac_layer *const layers[] = {&c->layer, &c->after};
+        sac__conv_describe_chain(&t->conv, &t->after, &plan, layers, 2, t->arena);
         t->after_bias = upload_bias(c, &c->after);
         t->after.bias = t->after_bias;
         upload_after_weights(t);

@@ -124,31 +124,43 @@ void sac__conv_describe(struct sac_conv *conv_out, const struct sac_plan *plan,
     describe_addends(conv_out, plan, layer, arena);
 }
 
-void sac__conv_describe_pair(struct sac_conv *conv_out, struct sac_conv_after *after_out,
-                             const struct sac_plan *plan, const struct sac_layer *first,
-                             const struct sac_layer *second, void *arena)
+static void describe_after(struct sac_conv_after *after, const struct sac_plan *plan,
+                           const struct sac_layer *first, const struct sac_layer *second,
+                           void *arena)
 {
     struct sac_conv then;
     const int64_t depth = sac__after_depth(first, second);
     const int leads = second->in.channel < first->out[0].channel;
     struct sac_view beside = second->in;
     if (!leads) beside.channel += depth;
-    sac__conv_describe(conv_out, plan, first, arena);
     sac__conv_describe(&then, plan, second, arena);
-    *after_out = (struct sac_conv_after){.depth = (int)depth,
-                                         .out_channels = then.out_channels,
-                                         .act = then.act,
-                                         .alpha = then.alpha,
-                                         .part_count = then.part_count};
-    memcpy(after_out->part, then.part, sizeof then.part);
-    if (then.channels > depth) {
-        after_out->beside = view_address(plan, &beside, arena);
-        after_out->beside_pitch = then.in_pitch;
-        after_out->beside_channels = then.channels - (int)depth;
-        after_out->beside_leads = leads;
+    *after = (struct sac_conv_after){.depth = (int)depth,
+                                     .out_channels = then.out_channels,
+                                     .act = then.act,
+                                     .alpha = then.alpha,
+                                     .part_count = then.part_count};
+    memcpy(after->part, then.part, sizeof then.part);
+    if (then.channels <= depth) return;
+    after->beside = view_address(plan, &beside, arena);
+    after->beside_pitch = then.in_pitch;
+    after->beside_channels = then.channels - (int)depth;
+    after->beside_leads = leads;
+}
+
+void sac__conv_describe_chain(struct sac_conv *conv_out, struct sac_conv_after *after_out,
+                              const struct sac_plan *plan, const struct sac_layer *const *layers,
+                              int count, void *arena)
+{
+    const struct sac_conv_after **link = &conv_out->after;
+    int *kept = &conv_out->kept;
+    sac__conv_describe(conv_out, plan, layers[0], arena);
+    for (int k = 1; k < count; k++, after_out++) {
+        describe_after(after_out, plan, layers[k - 1], layers[k], arena);
+        *link = after_out;
+        *kept = layers[k - 1]->kept;
+        link = &after_out->after;
+        kept = &after_out->kept;
     }
-    conv_out->after = after_out;
-    conv_out->kept = first->kept;
 }
 
 struct sac_conv_divisor sac__conv_divisor(int value)

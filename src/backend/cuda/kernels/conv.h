@@ -22,6 +22,7 @@ extern "C" {
 enum {
     SAC__CONV_GROUP = 4,       ///< most convolutions in one launch
     SAC__CONV_SPLIT = 8,       ///< most blocks that share the depth of one tile
+    SAC__CONV_AFTER = 2,       ///< most convolutions that come after one in its launch
     SAC__CONV_STEP = 64,       ///< depth of a step of SAC__CONV_STEPS weights
     SAC__CONV_CANDIDATES = 192 ///< room that sac__conv_candidates never exceeds
 };
@@ -152,11 +153,12 @@ int sac__conv_candidates(const struct sac_conv *conv, const struct sac_conv_devi
 void sac__conv_describe(struct sac_conv *conv_out, const struct sac_plan *plan,
                         const struct sac_layer *layer, void *arena);
 
-/// The same of a layer and the one after it, which `after_out` describes and conv_out->after
-/// becomes. `arena` is not NULL, as what lies beside may be at its beginning.
-void sac__conv_describe_pair(struct sac_conv *conv_out, struct sac_conv_after *after_out,
-                             const struct sac_plan *plan, const struct sac_layer *first,
-                             const struct sac_layer *second, void *arena);
+/// The same of `count` layers that come after each other: of all but the first, `after_out` gets
+/// one each, to which conv_out->after leads. `arena` is not NULL, as what lies beside may be at its
+/// beginning.
+void sac__conv_describe_chain(struct sac_conv *conv_out, struct sac_conv_after *after_out,
+                              const struct sac_plan *plan, const struct sac_layer *const *layers,
+                              int count, void *arena);
 
 /// Bytes of packed weights, and packing of the plan's (K,R,S,C) floats on the host; `conv` needs
 /// extents only.

@@ -23,8 +23,10 @@ int sac__unit_describe(const struct sac_plan *plan, const struct unit *unit, voi
 {
     const struct sac_layer *layers = plan->layers;
     if (unit->pair) {
-        sac__conv_describe_pair(convs, after, plan, &layers[unit->layers[0]],
-                                &layers[unit->layers[1]], arena);
+        const struct sac_layer *chain[SAC__CONV_GROUP];
+        for (int k = 0; k < unit->count; k++)
+            chain[k] = &layers[unit->layers[k]];
+        sac__conv_describe_chain(convs, after, plan, chain, unit->count, arena);
         return 1;
     }
     for (int k = 0; k < unit->count; k++)

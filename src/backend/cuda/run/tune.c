@@ -75,8 +75,8 @@ static size_t weight_bytes(const struct sac_plan *plan, const struct sac_layer *
     struct sac_conv_after after;
     size_t most = 0;
     if (layer->after >= 0) {
-        sac__conv_describe_pair(&conv, &after, plan, layer, &plan->layers[layer->after],
-                                SAC__NO_ARENA);
+        const struct sac_layer *const layers[] = {layer, &plan->layers[layer->after]};
+        sac__conv_describe_chain(&conv, &after, plan, layers, 2, SAC__NO_ARENA);
         most = sac__conv_after_bytes(&after);
     }
     sac__conv_describe(&conv, plan, layer, SAC__NO_ARENA);
