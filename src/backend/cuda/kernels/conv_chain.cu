@@ -42,6 +42,8 @@ template <class First_, int DEPTH_, int BESIDE_, int COLUMNS_> struct chain_shap
     static_assert(!TURNS || !BESIDE, "each worker's channels beside are its own");
 };
 
+template <class S> using addends_of = addends<typename S::First, 38>;
+
 struct place_in_chain : place_of_worker {
     uint32_t after, beside, beside_barrier; ///< after: weights
 };
@@ -117,10 +119,10 @@ __device__ void set_fragments(uint32_t (&of)[S::FRAGMENTS][4], int g, const uint
 
 /// Ends the first one's work; channels from the one after's depth on are zeros for it.
 template <class S>
-__device__ void
-finish_first(const sac_conv_problem &p, int depth, const float (&sums)[S::WIDE][S::First::SUMS],
-             const pixels<typename S::First> &at, const addends<typename S::First> &add,
-             const span &from, fragments<S> &of)
+__device__ void finish_first(const sac_conv_problem &p, int depth,
+                             const float (&sums)[S::WIDE][S::First::SUMS],
+                             const pixels<typename S::First> &at, const addends_of<S> &add,
+                             const span &from, fragments<S> &of)
 {
     using F = typename S::First;
 #pragma unroll
@@ -142,7 +144,7 @@ finish_first(const sac_conv_problem &p, int depth, const float (&sums)[S::WIDE][
             };
             if (from.has(g))
                 finish_pixels(p, from.k + g * 32, row, inside,
-                              addends<F>::EARLY ? add.of[g][m] : NULL, sum, use);
+                              addends_of<S>::EARLY ? add.of[g][m] : NULL, sum, use);
             if (g * 32 >= S::DEPTH) continue;
             if (from.k + g * 32 >= depth) halves[0] = halves[1] = {};
             set_fragments<S>(of[m], g, halves);
@@ -243,9 +245,9 @@ __global__ void __launch_bounds__(S::First::THREADS, S::First::BLOCKS)
         fragments<S> of;
         {
             float sums[S::WIDE][F::SUMS];
-            addends<F> add;
+            addends_of<S> add;
             start_sums<F::EIGHTS>(sums, c, from);
-            if (addends<F>::EARLY)
+            if (addends_of<S>::EARLY)
                 add.fetch(p, pixels<F>(c, corner_of<F>(walk, tile), w.thread), from);
             sac__mbarrier_wait(w.barrier, parity);
             multiply<F>(sums, o);

@@ -177,9 +177,9 @@ template <class S> struct pixels {
 };
 
 /// What is added to a tile's sums: of the residual, else of the coarse map. Where registers can
-/// hold it, it is asked for before the products.
-template <class S> struct addends {
-    static constexpr int REGISTERS = S::WIDE * (S::SUMS + S::EIGHTS * 8) + 36;
+/// hold it, it is asked for before the products. OTHERS: registers for all else.
+template <class S, int OTHERS = 36> struct addends {
+    static constexpr int REGISTERS = S::WIDE * (S::SUMS + S::EIGHTS * 8) + OTHERS;
     static constexpr bool EARLY = REGISTERS * S::THREADS * S::BLOCKS <= 65536;
     uint4 of[S::EIGHTS][S::WIDE][2];
 
