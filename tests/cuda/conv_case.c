@@ -80,9 +80,9 @@ struct conv_shape conv_shape_random_chain(int scale)
 {
     static const int windows[][2] = {{3, 1}, {3, 2}, {1, 1}};
     struct conv_shape s = conv_shape_random(scale, 1 << 20);
-    const int *window = windows[check_int(0, 2)], channels[] = {16, 32, 64, 128, 256};
+    const int *window = windows[check_int(0, 2)], channels[] = {16, 32, 48, 64, 96, 128, 256};
     int side = s.n == 1 ? 40 : 24;
-    s.channels = channels[check_int(0, window[0] == 1 ? 4 : 3)];
+    s.channels = channels[check_int(0, window[0] == 1 ? 6 : 5)];
     s.out_height = check_int(1, side), s.out_width = check_int(1, side);
     for (int k = 0; k < 2; k++) {
         s.kernel[k] = window[0], s.stride[k] = window[1], s.dilation[k] = 1;
@@ -95,7 +95,7 @@ struct conv_shape conv_shape_random_chain(int scale)
     s.depth = s.outs[0] = loose_channels(&s, outs);
     s.parts = s.outs[0] % 16 ? 1 : check_int(1, 2);
     if (s.parts == 2) s.depth = s.outs[0] /= 2, s.outs[1] = s.outs[0];
-    s.beside = check_int(0, 1) ? outs / s.parts : 0;
+    s.beside = check_int(0, 1) ? outs / s.parts << check_int(0, 1) : 0;
     if (!s.beside && !check_int(0, 3)) s.depth = 8 * check_int(1, s.depth / 8);
     s.leads = check_int(0, 1), s.kept = check_int(0, 1);
     s.after_act = (enum sac__act)check_int(0, SAC__ACT_SIGMOID);
