@@ -59,9 +59,9 @@ template <class S> __device__ place_in_chain place_of_thread(const unsigned char
     w.after = w.weights + F::WEIGHT_BYTES;
     const uint32_t tiles = w.after + S::WEIGHT_BYTES;
     constexpr int INPUTS = S::TURNS ? 1 : F::WORKERS;
-    w.pixels = tiles + worker % INPUTS * F::HALO_BYTES;
+    w.pixels = tiles + (S::TURNS ? 0 : worker * F::HALO_BYTES);
     w.beside = tiles + INPUTS * F::HALO_BYTES + worker * S::BESIDE_BYTES;
-    w.barrier = w.beside + (F::WORKERS - worker) * S::BESIDE_BYTES + worker * 16;
+    w.barrier = tiles + INPUTS * F::HALO_BYTES + F::WORKERS * S::BESIDE_BYTES + worker * 16;
     w.beside_barrier = w.barrier + 8;
     w.thread = threadIdx.x % WORKER;
     w.column = 0;
