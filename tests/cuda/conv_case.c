@@ -70,10 +70,24 @@ struct conv_shape conv_shape_random(int scale, int depth)
     return s;
 }
 
-/// Channels of a buffer of its own, or less: kernels take all of every 32.
+/// That many channels, sometimes fewer: kernels take all of every 32.
 static int loose_channels(const struct conv_shape *s, int channels)
 {
-    return s->loose && check_int(0, 1) ? channels - 8 * check_int(0, 3) : channels;
+    return channels > 24 && s->loose && check_int(0, 1) ? channels - 8 * check_int(0, 3) : channels;
+}
+
+/// One that gives that many channels, in one part or two, of one that gives `before`.
+static struct conv_after_shape random_after(const struct conv_shape *s, int before, int outs)
+{
+    struct conv_after_shape a = {.depth = before, .kept = check_int(0, 1), .parts = 1};
+    if (!check_int(0, 3)) a.depth = 8 * check_int(1, before / 8);
+    a.act = (enum sac__act)check_int(0, SAC__ACT_SIGMOID);
+    a.outs[0] = loose_channels(s, outs);
+    if (a.outs[0] > 8 && check_int(0, 1)) {
+        int first = check_int(0, 1) && a.outs[0] % 16 == 0 ? a.outs[0] / 2 : 8;
+        a.parts = 2, a.outs[1] = a.outs[0] - first, a.outs[0] = first;
+    }
+    return a;
 }
 
 struct conv_shape conv_shape_random_chain(int scale)
@@ -92,17 +106,16 @@ struct conv_shape conv_shape_random_chain(int scale)
     s.width = s.out_width * window[1] + check_int(0, 2);
     int outs = (s.channels < 32 ? 32 : s.channels) << (window[1] == 2 && check_int(0, 1));
     int after = outs >> 1 << check_int(0, 2);
-    s.depth = s.outs[0] = loose_channels(&s, outs);
+    s.outs[0] = loose_channels(&s, outs);
     s.parts = s.outs[0] % 16 ? 1 : check_int(1, 2);
-    if (s.parts == 2) s.depth = s.outs[0] /= 2, s.outs[1] = s.outs[0];
+    if (s.parts == 2) s.outs[1] = s.outs[0] /= 2;
     s.beside = check_int(0, 1) ? outs / s.parts << check_int(0, 1) : 0;
-    if (!s.beside && !check_int(0, 3)) s.depth = 8 * check_int(1, s.depth / 8);
-    s.leads = check_int(0, 1), s.kept = check_int(0, 1);
-    s.after_act = (enum sac__act)check_int(0, SAC__ACT_SIGMOID);
-    s.after_parts = check_int(0, 2) ? 1 : 2;
-    s.after_outs[0] = loose_channels(&s, after < 32 ? 32 : after);
-    if (s.after_parts == 2) s.after_outs[1] = s.after_outs[0] - 8, s.after_outs[0] = 8;
-    if (!s.after_outs[s.after_parts - 1]) s.after_outs[1] = 8;
+    s.leads = check_int(0, 1);
+    s.after[0] = random_after(&s, s.outs[0], after < 32 ? 32 : after);
+    if (s.beside)
+        s.after[0].depth = s.outs[0];
+    else if (check_int(0, 1))
+        s.after[1] = random_after(&s, s.after[0].outs[0], after);
     return s;
 }
 
@@ -147,18 +160,39 @@ static void add_parts(struct conv_case *c, const struct conv_shape *s, struct sa
         layer->out_channels += layer->out[k].channels;
 }
 
-/// What comes after the layer reads its first part, alone or in one buffer with what lies beside.
-static void add_after(struct conv_case *c, const struct conv_shape *s)
+static void set_window(struct sac_layer *layer, const struct conv_shape *s)
 {
-    struct sac_layer *first = &c->layer, *after = &c->after;
+    layer->kind = SAC__LAYER_CONV;
+    layer->act = s->act;
+    layer->alpha = 0.125f;
+    layer->window.groups = 1;
+    for (int k = 0; k < 2; k++) {
+        layer->window.kernel[k] = s->kernel[k];
+        layer->window.stride[k] = s->stride[k];
+        layer->window.dilation[k] = s->dilation[k];
+        layer->window.pad[k] = s->pad[k];
+    }
+}
+
+/// What comes after a layer reads its first part, alone or in one buffer with what lies beside.
+static void add_after(struct conv_case *c, const struct conv_shape *s, int index)
+{
+    const struct conv_after_shape *of = &s->after[index];
+    struct sac_layer *first = index ? &c->after[index - 1] : &c->layer, *after = &c->after[index];
+    int beside = index ? 0 : s->beside;
+    const struct conv_shape pointwise = {
+        .kernel = {1, 1}, .stride = {1, 1}, .dilation = {1, 1}, .act = of->act};
+    set_window(after, &pointwise);
+    first->kept = of->kept;
     after->in = first->out[0];
-    if (s->beside) {
-        after->in.channel -= s->leads ? s->beside : 0;
-        after->in.channels += s->beside;
-    } else if (s->depth < after->in.channels)
-        after->in.channels = s->depth;
+    if (beside) {
+        after->in.channel -= s->leads ? beside : 0;
+        after->in.channels += beside;
+    } else if (of->depth < after->in.channels)
+        after->in.channels = of->depth;
     after->residual = after->coarse = (struct sac_view){SAC__NONE, 0, 0};
-    add_parts(c, s, after, s->after_outs, s->after_parts);
+    add_parts(c, s, after, of->outs, of->parts);
+    c->afters = index + 1;
 }
 
 static void add_views(struct conv_case *c, const struct conv_shape *s)
@@ -179,7 +213,8 @@ static void add_views(struct conv_case *c, const struct conv_shape *s)
     }
     add_parts(c, s, layer, s->outs, s->parts);
     if (s->loose) trim(c, &layer->in);
-    if (s->depth) add_after(c, s);
+    for (int k = 0; k < CASE_AFTERS && s->after[k].depth; k++)
+        add_after(c, s, k);
 }
 
 static float half_value(float x)
@@ -220,30 +255,20 @@ static void set_roles(struct conv_case *c, const struct sac_layer *layer)
     }
 }
 
-static void set_window(struct sac_layer *layer, const struct conv_shape *s)
-{
-    layer->kind = SAC__LAYER_CONV;
-    layer->act = s->act;
-    layer->alpha = 0.125f;
-    layer->window.groups = 1;
-    for (int k = 0; k < 2; k++) {
-        layer->window.kernel[k] = s->kernel[k];
-        layer->window.stride[k] = s->stride[k];
-        layer->window.dilation[k] = s->dilation[k];
-        layer->window.pad[k] = s->pad[k];
-    }
-}
-
-/// What comes after the layer reads its results rounded to half.
-static void run_after(struct conv_case *c)
+/// What comes after a layer reads its results rounded to half.
+static void run_afters(struct conv_case *c)
 {
     float *rounded = room(c->elements, sizeof(float));
-    for (size_t i = 0; i < c->elements; i++)
-        rounded[i] = half_value(c->reference[i]);
-    CHECK(!sac__reference_conv(&c->plan, &c->after, rounded), "%s", "no memory");
-    for (int k = 0; k < c->after.out_count; k++) {
-        const struct sac_buffer *b = &c->buffers[c->after.out[k].buffer];
-        memcpy((char *)c->reference + b->offset, (char *)rounded + b->offset, b->bytes);
+    memcpy(rounded, c->reference, c->elements * sizeof(float));
+    for (int k = 0; k < c->afters; k++) {
+        const struct sac_layer *after = &c->after[k];
+        for (size_t i = 0; i < c->elements; i++)
+            rounded[i] = half_value(rounded[i]);
+        CHECK(!sac__reference_conv(&c->plan, after, rounded), "%s", "no memory");
+        for (int j = 0; j < after->out_count; j++) {
+            const struct sac_buffer *b = &c->buffers[after->out[j].buffer];
+            memcpy((char *)c->reference + b->offset, (char *)rounded + b->offset, b->bytes);
+        }
     }
     free(rounded);
 }
@@ -256,24 +281,19 @@ void conv_case_open(struct conv_case *c, const struct conv_shape *s, int with_re
     set_window(&c->layer, s);
     add_views(c, s);
     fill_weights(c, &c->layer, (int64_t)s->kernel[0] * s->kernel[1]);
-    if (s->depth) {
-        const struct conv_shape pointwise = {
-            .kernel = {1, 1}, .stride = {1, 1}, .dilation = {1, 1}, .act = s->after_act};
-        set_window(&c->after, &pointwise);
-        fill_weights(c, &c->after, 1);
-        c->layer.kept = s->kept;
-    }
+    for (int k = 0; k < c->afters; k++)
+        fill_weights(c, &c->after[k], 1);
     c->arena = room(c->elements, sizeof(float));
     c->role = room(c->elements, 1);
     for (size_t i = 0; i < c->elements; i++)
         c->arena[i] = half_value(check_float(-1, 1));
-    if (!s->depth || s->kept) set_roles(c, &c->layer);
-    if (s->depth) set_roles(c, &c->after);
+    for (int k = 0; k <= c->afters; k++)
+        if (k == c->afters || s->after[k].kept) set_roles(c, k ? &c->after[k - 1] : &c->layer);
     if (!with_reference) return;
     c->reference = room(c->elements, sizeof(float));
     memcpy(c->reference, c->arena, c->elements * sizeof(float));
     CHECK(!sac__reference_conv(&c->plan, &c->layer, c->reference), "%s", "no memory");
-    if (s->depth) run_after(c);
+    run_afters(c);
 }
 
 void conv_case_close(struct conv_case *c)
@@ -304,7 +324,7 @@ int conv_case_error(const struct conv_case *c, const float *expected, const floa
 
 const char *conv_shape_text(const struct conv_shape *s)
 {
-    static char text[240];
+    static char text[320];
     int used = snprintf(text, sizeof text, "%dx%dx%dx%d %dx%d/%d,%d", s->n, s->height, s->width,
                         s->channels, s->kernel[0], s->kernel[1], s->stride[0], s->stride[1]);
     used +=
@@ -313,11 +333,16 @@ const char *conv_shape_text(const struct conv_shape *s)
     for (int k = 0; k < s->parts; k++)
         used +=
             snprintf(text + used, sizeof text - (size_t)used, "%c%d", k ? '+' : 'x', s->outs[k]);
-    if (s->depth)
-        used += snprintf(text + used, sizeof text - (size_t)used, ", %d%s%d%s of them", s->depth,
-                         s->leads ? " after " : " and ", s->beside, s->kept ? ", kept," : "");
-    for (int k = 0; k < s->after_parts; k++)
-        used += snprintf(text + used, sizeof text - (size_t)used, "%s%d", k ? "+" : " -> ",
-                         s->after_outs[k]);
+    if (s->beside)
+        used += snprintf(text + used, sizeof text - (size_t)used, ", %d %s", s->beside,
+                         s->leads ? "before" : "behind");
+    for (int j = 0; j < CASE_AFTERS && s->after[j].depth; j++) {
+        const struct conv_after_shape *a = &s->after[j];
+        used += snprintf(text + used, sizeof text - (size_t)used, "%s %d of them ->",
+                         a->kept ? ", kept," : ",", a->depth);
+        for (int k = 0; k < a->parts; k++)
+            used += snprintf(text + used, sizeof text - (size_t)used, "%c%d", k ? '+' : ' ',
+                             a->outs[k]);
+    }
     return text;
 }

@@ -5,7 +5,15 @@
 
 #include "backend/cuda/kernels/conv.h"
 
-enum { CASE_BUFFERS = 3 + 2 * SAC__PARTS };
+enum { CASE_AFTERS = 2, CASE_BUFFERS = 3 + (1 + CASE_AFTERS) * SAC__PARTS };
+
+/// A 1x1 convolution over what the one before it gives.
+struct conv_after_shape {
+    int depth; ///< how many channels of the first part of that it reads; 0: there is none
+    int kept;  ///< whether others read that, too
+    int outs[SAC__PARTS], parts;
+    enum sac__act act;
+};
 
 /// What a layer is; the rest of a case is made from it and from random numbers.
 struct conv_shape {
@@ -15,29 +23,27 @@ struct conv_shape {
     enum sac__act act;
     int residual, coarse;
     int loose; ///< views in wider buffers, shared buffers, channels that end in the midst of 8
-    /// A 1x1 convolution after it: how many of the first part's channels it reads, 0 without it;
-    /// how many beside them, before or after them in a buffer; whether others read the first one
-    /// too.
-    int depth, beside, leads, kept, after_outs[SAC__PARTS], after_parts;
-    enum sac__act after_act;
+    struct conv_after_shape after[CASE_AFTERS];
+    int beside, leads; ///< channels that after[0] reads, too; whether they lie before the layer's
 };
 
 struct conv_case {
-    struct sac_plan plan;          ///< of floats; its arena holds `elements`
-    struct sac_layer layer, after; ///< after: of kind CONV where there is one
+    struct sac_plan plan; ///< of floats; its arena holds `elements`
+    struct sac_layer layer, after[CASE_AFTERS];
+    int afters;
     struct sac_buffer buffers[CASE_BUFFERS];
     size_t elements;
-    float *arena;     ///< before the layer ran; values are halves' values
-    float *reference; ///< after it ran
+    float *arena;     ///< before the layers ran; values are halves' values
+    float *reference; ///< after they ran
     uint8_t *role;    ///< of an element: 0 must stay, 1 result, 2 padding: anything finite
 };
 
 /// A twin on the device, in fp16 (element_size 2) or fp32.
 struct conv_twin {
     struct sac_conv conv;
-    struct sac_conv_after after; ///< conv.after where there is one
+    struct sac_conv_after after[CASE_AFTERS]; ///< conv.after and conv.after->after
     void *arena, *weights[SAC__CONV_PACKINGS], *bias, *workspace;
-    void *after_weights, *after_bias;
+    void *after_weights[CASE_AFTERS], *after_bias[CASE_AFTERS];
     size_t workspace_bytes;
     const struct conv_case *of;
     int element_size;
@@ -49,7 +55,7 @@ void conv_case_seed(uint64_t seed);
 /// Any layer that a plan can hold, of about `scale` output pixels and channels.
 struct conv_shape conv_shape_random(int scale, int depth);
 
-/// One with another after it, as many as can be run at once in yolov5.
+/// One with one or two after it, as can be run at once in YOLOs.
 struct conv_shape conv_shape_random_chain(int scale);
 
 /// Makes data; runs the reference where `with_reference`. Ends the program without memory.

@@ -34,13 +34,15 @@ static void *upload_bias(const struct conv_case *c, const struct sac_layer *laye
                   (size_t)sac__group_up(layer->out_channels) * sizeof(float));
 }
 
-static void upload_after_weights(struct conv_twin *t)
+static void upload_after(struct conv_twin *t, int index)
 {
-    size_t bytes = sac__conv_after_bytes(&t->after);
+    struct sac_conv_after *after = &t->after[index];
+    const struct sac_layer *layer = &t->of->after[index];
+    size_t bytes = sac__conv_after_bytes(after);
     void *packed = room(bytes, 1);
-    sac__conv_after_pack(packed, &t->after, t->of->plan.weights + t->of->after.weights);
-    t->after_weights = upload(packed, bytes);
-    t->after.weights = t->after_weights;
+    sac__conv_after_pack(packed, after, t->of->plan.weights + layer->weights);
+    after->weights = t->after_weights[index] = upload(packed, bytes);
+    after->bias = t->after_bias[index] = upload_bias(t->of, layer);
     free(packed);
 }
 
@@ -58,14 +60,10 @@ void conv_twin_open(struct conv_twin *t, const struct conv_case *c, int element_
     plan.element_size = (size_t)element_size;
     CUDA(cudaMalloc(&t->arena, c->elements * (size_t)element_size));
     t->bias = upload_bias(c, &c->layer);
-    if (c->after.out_count) {
-        const struct sac_layer *const layers[] = {&c->layer, &c->after};
-        sac__conv_describe_chain(&t->conv, &t->after, &plan, layers, 2, t->arena);
-        t->after_bias = upload_bias(c, &c->after);
-        t->after.bias = t->after_bias;
-        upload_after_weights(t);
-    } else
-        sac__conv_describe(&t->conv, &plan, &c->layer, t->arena);
+    const struct sac_layer *const layers[] = {&c->layer, &c->after[0], &c->after[1]};
+    sac__conv_describe_chain(&t->conv, t->after, &plan, layers, 1 + c->afters, t->arena);
+    for (int k = 0; k < c->afters; k++)
+        upload_after(t, k);
     t->conv.bias = t->bias;
 }
 
@@ -73,8 +71,10 @@ void conv_twin_close(struct conv_twin *t)
 {
     CUDA(cudaFree(t->arena));
     CUDA(cudaFree(t->bias));
-    CUDA(cudaFree(t->after_weights));
-    CUDA(cudaFree(t->after_bias));
+    for (int k = 0; k < CASE_AFTERS; k++) {
+        CUDA(cudaFree(t->after_weights[k]));
+        CUDA(cudaFree(t->after_bias[k]));
+    }
     CUDA(cudaFree(t->workspace));
     for (int k = 0; k < SAC__CONV_PACKINGS; k++)
         CUDA(cudaFree(t->weights[k]));
