@@ -282,7 +282,8 @@ static struct sac_program *program_of(const char *path, struct sac_plan *plan, d
     return program;
 }
 
-static int count_pairs(const struct sac_plan *plan)
+/// Layers that run on the results of another, in its launch.
+static int count_links(const struct sac_plan *plan)
 {
     int count = 0;
     for (int k = 0; k < plan->layer_count; k++)
@@ -298,7 +299,7 @@ static void check_maps(const struct reference *r, const struct sac_plan *plan, c
     double error = worst_error(&exact, &found), most = allowed[half];
     if (half && slack * r->stored > most) most = slack * r->stored;
     printf("  fp%d, %s: error %.1e", half ? 16 : 32, way, error);
-    if (half) printf(", of storing halves alone %.1e, %d pairs", r->stored, count_pairs(plan));
+    if (half) printf(", of storing halves alone %.1e, %d in chains", r->stored, count_links(plan));
     printf("\n");
     CHECK(error <= most, "normalised mean square error %g", error);
 }

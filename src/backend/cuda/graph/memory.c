@@ -35,11 +35,15 @@ static void use_layer(struct sac_plan *plan, int index)
     use(plan, &layer->in, step);
     use(plan, &layer->residual, step);
     use(plan, &layer->coarse, step);
-    if (!plan->settled || layer->after < 0 || layer->kept) write(plan, layer, step);
-    if (layer->after < 0) return;
-    const struct sac_layer *second = &plan->layers[layer->after];
-    write(plan, second, step);
-    if (sac__after_depth(layer, second) < second->in_packed) use(plan, &second->in, step);
+    for (int count = 0; count <= SAC__AFTER; count++) {
+        if (!plan->settled || layer->after < 0 || layer->kept) write(plan, layer, step);
+        if (layer->after < 0) return;
+        const struct sac_layer *second = &plan->layers[layer->after];
+        const int beside = sac__after_depth(layer, second) < second->in_packed;
+        if (beside && count) return;
+        if (beside) use(plan, &second->in, step);
+        layer = second;
+    }
 }
 
 static void find_lifetimes(struct sac_plan *plan)

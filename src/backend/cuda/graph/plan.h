@@ -16,6 +16,7 @@
 
 enum {
     SAC__PARTS = 4,   ///< most output views of a convolution
+    SAC__AFTER = 2,   ///< most layers after a layer in one launch
     SAC__ALIGN = 256, ///< of buffers in the arena, bytes
     SAC__GROUP = 8,   ///< channels that pitches and packed weights are multiples of
     SAC__STEM = 16    ///< channels of the space-to-depth input

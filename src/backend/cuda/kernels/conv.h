@@ -22,7 +22,6 @@ extern "C" {
 enum {
     SAC__CONV_GROUP = 4,       ///< most convolutions in one launch
     SAC__CONV_SPLIT = 8,       ///< most blocks that share the depth of one tile
-    SAC__CONV_AFTER = 2,       ///< most convolutions that come after one in its launch
     SAC__CONV_STEP = 64,       ///< depth of a step of SAC__CONV_STEPS weights
     SAC__CONV_CANDIDATES = 192 ///< room that sac__conv_candidates never exceeds
 };

@@ -37,15 +37,16 @@ static int write_key(char *text, size_t size, const struct sac_conv *c)
 
 static void write_keys(const struct choosing *c, const struct unit *unit, char *text, size_t size)
 {
-    const struct sac_layer *layers = c->program->plan->layers, *first = &layers[unit->layers[0]];
+    const struct sac_layer *layers = c->program->plan->layers, *last = NULL;
     int at = 0;
     for (int k = 0; k < unit->count; k++) {
         const struct sac_layer *layer = &layers[unit->layers[k]];
         struct sac_conv conv;
         sac__conv_describe(&conv, c->program->plan, layer, SAC__NO_ARENA);
-        if (unit->pair && k)
-            at += snprintf(text + at, size - (size_t)at, "%s then %dof ", first->kept ? "kept" : "",
-                           (int)sac__after_depth(first, layer));
+        if (unit->chain && k)
+            at += snprintf(text + at, size - (size_t)at, "%s then %dof ", last->kept ? "kept" : "",
+                           (int)sac__after_depth(last, layer));
+        last = layer;
         at += write_key(text + at, size - (size_t)at, &conv);
     }
 }
@@ -55,8 +56,8 @@ static void expect(const struct choosing *c, struct unit *unit)
 {
     struct sac_conv_choice choices[SAC__CONV_CANDIDATES];
     struct sac_conv convs[SAC__CONV_GROUP];
-    struct sac_conv_after after;
-    int count = describe(c, unit, convs, &after);
+    struct sac_conv_after after[SAC__AFTER];
+    int count = describe(c, unit, convs, after);
     if (sac__choices_list(convs, count, &c->program->facts, choices)) unit->choice = choices[0];
 }
 
@@ -83,8 +84,8 @@ static int runs(const struct choosing *c, const struct sac_conv_choice *choice,
 {
     const struct sac_conv_kernel *kernel = choice->kernel;
     struct sac_conv convs[SAC__CONV_GROUP];
-    struct sac_conv_after after;
-    int count = describe(c, unit, convs, &after), usable = kernel->group >= count;
+    struct sac_conv_after after[SAC__AFTER];
+    int count = describe(c, unit, convs, after), usable = kernel->group >= count;
     for (int k = 0; usable && k < count; k++)
         usable = sac__conv_usable(kernel, &convs[k], &c->program->facts, choice->split);
     return usable;
@@ -171,21 +172,37 @@ static int choose_from(struct choosing *c, int first, char *done)
     return choose_group(c, layers, count);
 }
 
-/// A pair takes less time than its layers one after the other, by so much that it is no chance.
+/// A chain takes less time than its layers one after the other, by so much that it is no chance.
 static const double gain = 0.98;
 
-/// What a pair saves of its layers' time: all measured, or all only expected. `known`: of the pair,
-/// may be NULL; what the whole network said counts for more.
-static double saved_by(const struct unit *pair, const struct unit *one, const struct unit *other,
-                       struct known *known)
+/// The chains that begin with a layer.
+struct beginning {
+    int unit; ///< that runs the layer alone; negative: it shares a launch, or is no convolution
+    struct unit chain[SAC__AFTER]; ///< with one after it, with two
+    double saved[SAC__AFTER];      ///< µs; 0: none
+    int taken;                     ///< how many after it; negative: it is inside of a chain
+    double most;                   ///< µs saved by it and those after it
+};
+
+/// What a chain saves of its layers' time: all measured, or all only expected. What the whole
+/// network said counts for more.
+static double saved_by(struct choosing *c, const struct beginning *all, const struct unit *chain)
 {
     const double least = 1e-3;
-    const int measured = (pair->us > 0) + (one->us > 0) + (other->us > 0);
-    double together = pair->us, apart = one->us + other->us;
-    if (!pair->choice.kernel || measured % 3) return 0;
+    struct known *known = chain->known < 0 ? NULL : &c->known->at[chain->known];
+    double together = chain->us, apart = 0, expected = 0;
+    int measured = chain->us > 0;
+    if (!chain->choice.kernel) return 0;
+    for (int k = 0; k < chain->count; k++) {
+        const struct unit *alone = &c->program->units[all[chain->layers[k]].unit];
+        measured += alone->us > 0;
+        apart += alone->us;
+        expected += alone->choice.expected;
+    }
+    if (measured && measured <= chain->count) return 0;
     if (!measured) {
-        together = pair->choice.expected;
-        apart = one->choice.expected + other->choice.expected;
+        together = chain->choice.expected;
+        apart = expected;
     }
     if (measured && known) {
         known->apart = apart;
@@ -195,98 +212,87 @@ static double saved_by(const struct unit *pair, const struct unit *one, const st
     return together < gain * apart ? apart - together : 0;
 }
 
-/// Pairs of layers that could share a launch, and what that would save: a layer each, its first.
-struct pairs {
-    struct unit *units;
-    double *saved; ///< µs; 0: none
-    double *most;  ///< from this layer on, along those that come after each other
-    int *unit_of;  ///< a layer's; negative: it shares a launch already, or is no convolution
-};
-
-static int weigh(struct choosing *c, struct pairs *p, int first)
+static int weigh(struct choosing *c, struct beginning *all, int first)
 {
-    const struct sac_program *program = c->program;
-    const int second = program->plan->layers[first].after;
-    struct unit *pair = &p->units[first];
-    if (second < 0 || p->unit_of[first] < 0 || p->unit_of[second] < 0) return 0;
-    *pair = (struct unit){.layers = {first, second}, .count = 2, .pair = 1};
-    int error = choose(c, pair);
-    if (error) return error;
-    p->saved[first] =
-        saved_by(pair, &program->units[p->unit_of[first]], &program->units[p->unit_of[second]],
-                 pair->known < 0 ? NULL : &c->known->at[pair->known]);
+    const struct sac_layer *layers = c->program->plan->layers;
+    struct unit unit = {.layers = {first}, .count = 1, .chain = 1};
+    for (int k = 0, last = first; k < SAC__AFTER; k++) {
+        const int next = layers[last].after;
+        if (next < 0 || all[first].unit < 0 || all[next].unit < 0) break;
+        // What lies beside is surely there for the second layer only.
+        if (k && sac__after_depth(&layers[last], &layers[next]) < layers[next].in_packed) break;
+        unit.layers[unit.count++] = last = next;
+        all[first].chain[k] = unit;
+        int error = choose(c, &all[first].chain[k]);
+        if (error) return error;
+        all[first].saved[k] = saved_by(c, all, &all[first].chain[k]);
+    }
     return 0;
 }
 
 /// Layers come before those after them, so the way back knows the best of the rest.
-static void sum_up(const struct sac_plan *plan, struct pairs *p)
+static void sum_up(const struct sac_plan *plan, struct beginning *all)
 {
-    for (int k = plan->layer_count - 1; k >= 0; k--) {
-        const int next = plan->layers[k].after;
-        if (next < 0) continue;
-        const int behind = plan->layers[next].after;
-        const double with = p->saved[k] + (behind < 0 ? 0 : p->most[behind]);
-        p->most[k] = p->most[next];
-        if (p->saved[k] > 0 && with > p->most[next])
-            p->most[k] = with;
-        else
-            p->saved[k] = 0;
+    for (int i = plan->layer_count - 1; i >= 0; i--) {
+        struct beginning *b = &all[i];
+        int next = plan->layers[i].after;
+        b->most = next < 0 ? 0 : all[next].most;
+        for (int k = 0; k < SAC__AFTER && next >= 0; k++) {
+            next = plan->layers[next].after;
+            const double sum = b->saved[k] + (next < 0 ? 0 : all[next].most);
+            if (b->saved[k] <= 0 || sum <= b->most) continue;
+            b->most = sum;
+            b->taken = k + 1;
+        }
     }
 }
 
-/// A pair takes the place of its first layer. Those that are not taken are forgotten.
-static void join(struct sac_program *program, struct pairs *p)
+/// A chain takes the place of its first layer. Those that are not taken are forgotten.
+static void join(struct sac_program *program, struct beginning *all)
 {
     int count = 0;
-    for (int k = 0; k < program->plan->layer_count; k++) {
-        const int next = program->plan->layers[k].after;
-        if (p->saved[k] <= 0 || p->unit_of[k] < 0) {
-            program->plan->layers[k].after = SAC__NONE;
+    for (int i = 0; i < program->plan->layer_count; i++) {
+        struct beginning *b = &all[i];
+        if (b->taken < 0) continue;
+        if (!b->taken || b->unit < 0) {
+            program->plan->layers[i].after = SAC__NONE;
             continue;
         }
-        program->units[p->unit_of[k]] = p->units[k];
-        program->units[p->unit_of[next]].count = 0;
-        p->unit_of[next] = -1;
+        const struct unit *chain = &b->chain[b->taken - 1];
+        program->units[b->unit] = *chain;
+        for (int k = 1; k < chain->count; k++) {
+            struct beginning *other = &all[chain->layers[k]];
+            program->units[other->unit].count = 0;
+            other->unit = -1;
+            other->taken = k + 1 < chain->count ? -1 : 0;
+        }
     }
     for (int k = 0; k < program->unit_count; k++)
         if (program->units[k].count) program->units[count++] = program->units[k];
     program->unit_count = count;
 }
 
-static int find_pairs(struct choosing *c, struct pairs *p)
+static int choose_chains(struct choosing *c)
 {
     struct sac_program *program = c->program;
     const int count = program->plan->layer_count;
-    int error = 0;
-    for (int k = 0; k < count; k++)
-        p->unit_of[k] = -1;
-    for (int k = 0; k < program->unit_count; k++) {
+    struct beginning *all = calloc((size_t)count + 1, sizeof *all);
+    int error = all ? 0 : sac__fail(SAC_ENOMEM, "out of memory for a program");
+    for (int k = 0; !error && k < count; k++)
+        all[k].unit = -1;
+    for (int k = 0; !error && k < program->unit_count; k++) {
         const struct unit *unit = &program->units[k];
-        if (unit->count == 1 && unit->choice.kernel) p->unit_of[unit->layers[0]] = k;
+        if (unit->count == 1 && unit->choice.kernel) all[unit->layers[0]].unit = k;
     }
     for (int k = 0; !error && k < count; k++) {
         c->left = count - k;
-        error = weigh(c, p, k);
+        error = weigh(c, all, k);
     }
-    sum_up(program->plan, p);
-    if (!error) join(program, p);
-    return error;
-}
-
-static int choose_pairs(struct choosing *c)
-{
-    const size_t count = (size_t)c->program->plan->layer_count + 1;
-    struct pairs p = {.units = calloc(count, sizeof *p.units),
-                      .saved = calloc(count, sizeof *p.saved),
-                      .most = calloc(count, sizeof *p.most),
-                      .unit_of = calloc(count, sizeof *p.unit_of)};
-    int error = p.units && p.saved && p.most && p.unit_of
-                    ? find_pairs(c, &p)
-                    : sac__fail(SAC_ENOMEM, "out of memory for a program");
-    free(p.units);
-    free(p.saved);
-    free(p.most);
-    free(p.unit_of);
+    if (!error) {
+        sum_up(program->plan, all);
+        join(program, all);
+    }
+    free(all);
     return error;
 }
 
@@ -301,7 +307,7 @@ int sac__program_choose(struct sac_program *program, const struct sac_program_op
         c.left = count - k;
         if (!done[k]) error = choose_from(&c, k, done);
     }
-    if (!error) error = choose_pairs(&c);
+    if (!error) error = choose_chains(&c);
     sac__tuner_close(&c.tuner);
     free(done);
     return error;

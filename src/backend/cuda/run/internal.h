@@ -18,11 +18,11 @@ struct rivals {
     int count;              ///< 0: there is no way
 };
 
-/// What runs as one launch: convolutions that do not depend on each other, one and the one after it
-/// (a pair), or one other layer.
+/// What runs as one launch: convolutions that do not depend on each other; or that come after each
+/// other, each on the results of the one before (a chain); or one other layer.
 struct unit {
     int layers[SAC__CONV_GROUP], count;
-    int pair;
+    int chain;
     struct sac_conv_choice choice; ///< kernel NULL: not convolutions
     double us;                     ///< measured; 0: not
     int known;                     ///< entry of the knowledge that it follows; negative: none
@@ -51,8 +51,8 @@ struct known {
     char *key;
     struct sac_conv_choice choice;
     double us;    ///< of the fastest by itself
-    double apart; ///< µs of the layers of a pair by themselves; 0: no pair, or not measured
-    int verdict;  ///< of the whole network on a pair: 1 together, -1 apart, 0 none
+    double apart; ///< µs of the layers of a chain by themselves; 0: no chain, or not measured
+    int verdict;  ///< of the whole network on a chain: 1 together, -1 apart, 0 none
     struct rivals rivals; ///< none where the entry is from disk
 };
 struct knowledge {
@@ -101,8 +101,8 @@ int sac__program_warm(const struct sac_program *program, void *arena, cudaStream
 /// Where only extents and alignment count.
 #define SAC__NO_ARENA ((void *)(uintptr_t)SAC__ALIGN)
 
-/// The convolutions of a unit, but for weights, bias and workspace. Returns how many; of a pair it
-/// is one, and the other is in `after`.
+/// The convolutions of a unit, but for weights, bias and workspace. Returns how many; of a chain it
+/// is one, and the others are in `after`, SAC__AFTER at most.
 int sac__unit_describe(const struct sac_plan *plan, const struct unit *unit, void *arena,
                        struct sac_conv *convs, struct sac_conv_after *after);
 

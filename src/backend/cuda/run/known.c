@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the tuner found, in memory and on disk. The file is text, a line a group of convolutions:
 //     KEY|KERNEL|SPLIT|MICROSECONDS
-// and for a pair that the whole network said something on, one more: |together or |apart.
+// and for a chain that the whole network said something on, one more: |together or |apart.
 // A kernel that this version does not have makes its line void.
 #include "internal.h"
 

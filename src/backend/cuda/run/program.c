@@ -22,8 +22,8 @@ int sac__unit_describe(const struct sac_plan *plan, const struct unit *unit, voi
                        struct sac_conv *convs, struct sac_conv_after *after)
 {
     const struct sac_layer *layers = plan->layers;
-    if (unit->pair) {
-        const struct sac_layer *chain[SAC__CONV_GROUP];
+    if (unit->chain) {
+        const struct sac_layer *chain[SAC__AFTER + 1];
         for (int k = 0; k < unit->count; k++)
             chain[k] = &layers[unit->layers[k]];
         sac__conv_describe_chain(convs, after, plan, chain, unit->count, arena);
@@ -43,9 +43,9 @@ static int describe(const struct sac_program *program, const struct unit *unit, 
         const struct bound *bound = &program->bound[unit->layers[k]];
         const void *weights = program->weights + bound->weights;
         const float *bias = (const float *)(const void *)(program->weights + bound->bias);
-        if (k == count) {
-            after->weights = weights;
-            after->bias = bias;
+        if (k >= count) {
+            after[k - count].weights = weights;
+            after[k - count].bias = bias;
             continue;
         }
         convs[k].weights = weights;
@@ -70,11 +70,11 @@ int sac__unit_launch(const struct sac_program *program, const struct unit *unit,
                      cudaStream_t stream)
 {
     struct sac_conv convs[SAC__CONV_GROUP];
-    struct sac_conv_after after;
+    struct sac_conv_after after[SAC__AFTER];
     const struct sac_conv_kernel *kernel = unit->choice.kernel;
     const struct sac_conv_launch how = {unit->choice.split, 1, stream};
     if (!kernel) return launch_task(program, unit->layers[0], arena, stream);
-    return kernel->launch(kernel, convs, describe(program, unit, arena, convs, &after), &how);
+    return kernel->launch(kernel, convs, describe(program, unit, arena, convs, after), &how);
 }
 
 int sac__program_enqueue(const struct sac_program *program, void *arena, cudaStream_t stream)
@@ -107,12 +107,13 @@ static size_t pack(const struct sac_program *program, const struct unit *unit, i
     const float *weights = program->plan->weights + layer->weights;
     const struct sac_conv_kernel *kernel = unit->choice.kernel;
     struct sac_conv convs[SAC__CONV_GROUP];
-    struct sac_conv_after after;
+    struct sac_conv_after after[SAC__AFTER];
     if (layer->kind == SAC__LAYER_DEPTHWISE) return pack_depthwise(program, layer, packed);
     if (!kernel) return 0;
-    if (k == sac__unit_describe(program->plan, unit, SAC__NO_ARENA, convs, &after)) {
-        if (packed) sac__conv_after_pack(packed, &after, weights);
-        return sac__conv_after_bytes(&after);
+    const int count = sac__unit_describe(program->plan, unit, SAC__NO_ARENA, convs, after);
+    if (k >= count) {
+        if (packed) sac__conv_after_pack(packed, &after[k - count], weights);
+        return sac__conv_after_bytes(&after[k - count]);
     }
     if (packed) sac__conv_pack(packed, &convs[k], kernel->packing, weights);
     return sac__conv_packed_bytes(&convs[k], kernel->packing);
@@ -128,7 +129,7 @@ static void place(struct sac_program *program, const struct unit *unit)
 {
     const struct sac_conv_kernel *kernel = unit->choice.kernel;
     struct sac_conv convs[SAC__CONV_GROUP];
-    struct sac_conv_after after;
+    struct sac_conv_after after[SAC__AFTER];
     for (int k = 0; k < unit->count; k++) {
         struct bound *bound = &program->bound[unit->layers[k]];
         size_t bytes = pack(program, unit, k, NULL);
@@ -138,7 +139,7 @@ static void place(struct sac_program *program, const struct unit *unit)
         program->weight_bytes = bound->bias + up(bias_bytes(layer_of(program, unit->layers[k])));
     }
     if (!kernel) return;
-    int count = sac__unit_describe(program->plan, unit, SAC__NO_ARENA, convs, &after);
+    int count = sac__unit_describe(program->plan, unit, SAC__NO_ARENA, convs, after);
     for (int k = 0; k < count; k++) {
         program->bound[unit->layers[k]].workspace = program->arena_bytes;
         program->arena_bytes += up(kernel->workspace(kernel, &convs[k], unit->choice.split));

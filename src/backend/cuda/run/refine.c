@@ -2,16 +2,16 @@
 // Which launches make the whole network fastest. By itself a launch is followed by its like; in the
 // network its neighbours are others, and how soon their blocks find room and fetch weights counts
 // for as much as a tenth of a small layer's time. So what was nearly as fast by itself is tried in
-// the network, one after the other, and stays where that becomes faster: pairs first.
+// the network, one after the other, and stays where that becomes faster: chains first.
 #include "internal.h"
 
 enum { RUNS = 6 };
-static const double graph_us = 1000; // about how long a graph shall take
-static const double near = 1.35;     // times the best one's time by itself: not tried beyond
-static const double near_pair = 0.8; // a pair's time, as a share of its layers' by themselves
-static const double better = 0.9975; // of the network's time: less may be chance
-static const double hopeless = 1.02; // times the fastest one: no further runs
-static const double whole = 0.25;    // of the time for tuning
+static const double graph_us = 1000;  // about how long a graph shall take
+static const double near = 1.35;      // times the best one's time by itself: not tried beyond
+static const double near_chain = 0.8; // a chain's time, as a share of its layers' by themselves
+static const double better = 0.9975;  // of the network's time: less may be chance
+static const double hopeless = 1.02;  // times the fastest one: no further runs
+static const double whole = 0.25;     // of the time for tuning
 
 struct network {
     struct sac_program *program;
@@ -48,9 +48,9 @@ static int fits(const struct network *n, const struct unit *unit,
                 const struct sac_conv_choice *choice)
 {
     struct sac_conv convs[SAC__CONV_GROUP];
-    struct sac_conv_after after;
+    struct sac_conv_after after[SAC__AFTER];
     int fit = choice->kernel->packing == unit->choice.kernel->packing;
-    int count = sac__unit_describe(n->program->plan, unit, n->arena, convs, &after);
+    int count = sac__unit_describe(n->program->plan, unit, n->arena, convs, after);
     for (int k = 0; k < count; k++)
         fit = fit && !choice->kernel->workspace(choice->kernel, &convs[k], choice->split);
     return fit;
@@ -152,22 +152,22 @@ static int lay_again(struct network *n)
     return error ? error : take_arena(n);
 }
 
-static int is_pair(const struct network *n, int entry)
+static int is_chain(const struct network *n, int entry)
 {
     for (int k = 0; k < n->program->unit_count; k++)
-        if (n->program->units[k].pair && n->program->units[k].known == entry) return 1;
+        if (n->program->units[k].chain && n->program->units[k].known == entry) return 1;
     return 0;
 }
 
-/// The other way round, which may change what pairs there are beside it.
-static int turn_pair(struct network *n, int entry)
+/// The other way round, which may change what chains there are beside it.
+static int turn_chain(struct network *n, int entry)
 {
     struct known *known = &n->knowledge->at[entry];
-    const int was = known->verdict, taken = is_pair(n, entry);
+    const int was = known->verdict, taken = is_chain(n, entry);
     double us = 0, again = 0;
     known->verdict = taken ? -1 : 1;
     int error = choose_again(n);
-    if (!error && is_pair(n, entry) != taken) {
+    if (!error && is_chain(n, entry) != taken) {
         error = lay_again(n);
         if (!error && n->arena) error = time_network(n, &us);
         if (!error && us > 0 && us < better * n->us) error = time_network(n, &again);
@@ -182,8 +182,8 @@ static int turn_pair(struct network *n, int entry)
     return choose_again(n);
 }
 
-/// Pairs that nearly were none, and the other way round.
-static int try_pairs(struct network *n)
+/// Chains that nearly were none, and the other way round.
+static int try_chains(struct network *n)
 {
     const double end = (sac__timing_now() + n->end) / 2;
     int error = 0;
@@ -191,7 +191,7 @@ static int try_pairs(struct network *n)
     for (int k = 0; !error && k < n->knowledge->count && sac__timing_now() < end; k++) {
         const struct known *known = &n->knowledge->at[k];
         const double share = known->apart > 0 ? known->us / known->apart : 0;
-        if (share > near_pair && share < 1 / near_pair) error = turn_pair(n, k);
+        if (share > near_chain && share < 1 / near_chain) error = turn_chain(n, k);
     }
     return error || n->laid ? error : lay_again(n);
 }
@@ -208,7 +208,7 @@ static int refine(struct network *n)
     n->repeat += (int)(graph_us / n->us);
     n->us = 0;
     error = time_network(n, &n->us);
-    if (!error) error = try_pairs(n);
+    if (!error) error = try_chains(n);
     return error || !n->arena ? error : try_all(n);
 }
 

@@ -72,12 +72,12 @@ static int warm_up(const struct tuner *t, char *data, size_t bytes)
 static size_t weight_bytes(const struct sac_plan *plan, const struct sac_layer *layer)
 {
     struct sac_conv conv;
-    struct sac_conv_after after;
+    struct sac_conv_after after[SAC__AFTER];
     size_t most = 0;
     if (layer->after >= 0) {
         const struct sac_layer *const layers[] = {layer, &plan->layers[layer->after]};
-        sac__conv_describe_chain(&conv, &after, plan, layers, 2, SAC__NO_ARENA);
-        most = sac__conv_after_bytes(&after);
+        sac__conv_describe_chain(&conv, after, plan, layers, 2, SAC__NO_ARENA);
+        most = sac__conv_after_bytes(after);
     }
     sac__conv_describe(&conv, plan, layer, SAC__NO_ARENA);
     for (int packing = 0; packing < SAC__CONV_PACKINGS; packing++) {
@@ -184,7 +184,7 @@ static const void *weights_at(const struct tuner *t, int k, int out_channels)
 /// The unit over arena `turn` of the rotation: a launch's convolutions.
 struct described {
     struct sac_conv convs[SAC__CONV_GROUP];
-    struct sac_conv_after after;
+    struct sac_conv_after after[SAC__AFTER];
     int count;
     size_t workspace; ///< bytes that they take
 };
@@ -193,7 +193,7 @@ static void describe(const struct tuner *t, int turn, struct described *d)
 {
     const struct sac_conv_kernel *kernel = t->choice.kernel;
     char *arena = t->arenas + t->arena_bytes * (size_t)(turn % t->arena_count);
-    d->count = sac__unit_describe(t->program->plan, t->unit, arena, d->convs, &d->after);
+    d->count = sac__unit_describe(t->program->plan, t->unit, arena, d->convs, d->after);
     d->workspace = 0;
     for (int k = 0; k < d->count; k++) {
         struct sac_conv *c = &d->convs[k];
@@ -203,9 +203,11 @@ static void describe(const struct tuner *t, int turn, struct described *d)
         size_t bytes = kernel->workspace(kernel, c, t->choice.split);
         d->workspace += (bytes + SAC__ALIGN - 1) / SAC__ALIGN * SAC__ALIGN;
     }
-    if (!t->unit->pair) return;
-    d->after.bias = bias_at(t, d->count);
-    d->after.weights = weights_at(t, d->count, d->after.out_channels);
+    for (int k = d->count; k < t->unit->count; k++) {
+        struct sac_conv_after *after = &d->after[k - d->count];
+        after->bias = bias_at(t, k);
+        after->weights = weights_at(t, k, after->out_channels);
+    }
 }
 
 static int launch(void *user, int turn, cudaStream_t stream)
@@ -299,9 +301,9 @@ int sac__tuner_measure(struct tuner *t, const struct unit *unit, double share,
 {
     struct sac_conv_choice choices[SAC__CONV_CANDIDATES];
     struct sac_conv convs[SAC__CONV_GROUP];
-    struct sac_conv_after after;
+    struct sac_conv_after after[SAC__AFTER];
     double end = sac__timing_now() + share * (t->end - sac__timing_now()), us = 0;
-    int count = sac__unit_describe(t->program->plan, unit, t->arenas, convs, &after);
+    int count = sac__unit_describe(t->program->plan, unit, t->arenas, convs, after);
     int found = sac__choices_list(convs, count, &t->program->facts, choices);
     *rivals_out = (struct rivals){.count = 0};
     t->unit = unit;
