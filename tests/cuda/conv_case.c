@@ -115,7 +115,7 @@ struct conv_shape conv_shape_random_chain(int scale)
     if (s.beside)
         s.after[0].depth = s.outs[0];
     else if (check_int(0, 1))
-        s.after[1] = random_after(&s, s.after[0].outs[0], after);
+        s.after[1] = random_after(&s, s.after[0].outs[0], after >> check_int(0, 1));
     return s;
 }
 

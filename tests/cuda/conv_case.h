@@ -43,7 +43,7 @@ struct conv_twin {
     struct sac_conv conv;
     struct sac_conv_after after[CASE_AFTERS]; ///< conv.after and conv.after->after
     void *arena, *weights[SAC__CONV_PACKINGS], *bias, *workspace;
-    void *after_weights[CASE_AFTERS], *after_bias[CASE_AFTERS];
+    void *after_weights[CASE_AFTERS], *after_plain[CASE_AFTERS], *after_bias[CASE_AFTERS];
     size_t workspace_bytes;
     const struct conv_case *of;
     int element_size;
@@ -64,6 +64,9 @@ void conv_case_close(struct conv_case *c);
 
 void conv_twin_open(struct conv_twin *t, const struct conv_case *c, int element_size);
 void conv_twin_close(struct conv_twin *t);
+
+/// What comes after the layer as a convolution of its own, with weights for the plain kernel.
+struct sac_conv conv_twin_after(struct conv_twin *t, int index);
 
 /// Sets the arena back, results poisoned with NaN.
 void conv_twin_reset(const struct conv_twin *t);

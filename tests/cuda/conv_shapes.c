@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every distinct convolution of yolov5 n to x at 640 and of n6 to x6 at 1280, as the plan has them.
+// Every distinct convolution of yolov5 n to x at 640 and of n6 to x6 at 1280, as the plan has them,
+// and those at the beginning that may run in one launch.
 #include "conv_shapes.h"
 
 struct row {
@@ -48,7 +49,35 @@ static const struct row rows[] = {
     {3, 2, 768, {768}, 64, 0, 0, 6},
     {1, 1, 768, {30}, 32, 0, 0, 6},
 };
-enum { ROWS = sizeof rows / sizeof *rows };
+
+/// Those that run in one launch: the convolution before a C3 with its first two, and with the first
+/// bottleneck's 1x1; those two with that; a bottleneck with the next one's 1x1; the last one with
+/// the end of the C3.
+struct chain {
+    struct row first;
+    int beside, kept; ///< kept: the first one's first part, which the second reads
+    int outs[2];      ///< of the second
+    int third;        ///< of one that reads outs[0], 0: none
+};
+
+static const struct chain chains[] = {
+    {{3, 2, 64, {128}, 4, 0, 0, 0}, 0, 0, {64, 64}, 0},
+    {{3, 2, 64, {128}, 4, 0, 0, 0}, 0, 0, {64, 64}, 64},
+    {{1, 1, 128, {64, 64}, 4, 0, 0, 0}, 0, 1, {64}, 0},
+    {{3, 1, 64, {64}, 4, 1, 0, 0}, 0, 1, {64}, 0},
+    {{3, 1, 64, {64}, 4, 1, 0, 0}, 64, 0, {128}, 0},
+    {{3, 2, 128, {256}, 8, 0, 0, 0}, 0, 0, {128, 128}, 0},
+    {{3, 2, 128, {256}, 8, 0, 0, 0}, 0, 0, {128, 128}, 128},
+    {{1, 1, 256, {128, 128}, 8, 0, 0, 0}, 0, 1, {128}, 0},
+    {{3, 1, 128, {128}, 8, 1, 0, 0}, 0, 1, {128}, 0},
+    {{3, 1, 128, {128}, 8, 1, 0, 0}, 128, 0, {256}, 0},
+    {{3, 2, 256, {512}, 16, 0, 0, 0}, 0, 0, {256, 256}, 0},
+    {{3, 2, 256, {512}, 16, 0, 0, 0}, 0, 0, {256, 256}, 256},
+    {{1, 1, 512, {256, 256}, 16, 0, 0, 0}, 0, 1, {256}, 0},
+    {{3, 1, 256, {256}, 16, 1, 0, 0}, 0, 1, {256}, 0},
+    {{3, 1, 256, {256}, 16, 1, 0, 0}, 256, 0, {512}, 0},
+};
+enum { ROWS = sizeof rows / sizeof *rows, ALL = ROWS + sizeof chains / sizeof *chains };
 
 static const double widths[] = {0.25, 0.5, 0.75, 1, 1.25};
 
@@ -58,11 +87,28 @@ static int scaled(int channels, double width)
     return ((int)(channels * width) + 7) / 8 * 8;
 }
 
+static struct conv_after_shape after_of(int depth, int kept, const int *outs, double width)
+{
+    struct conv_after_shape after = {.depth = depth, .kept = kept, .act = SAC__ACT_SILU};
+    after.parts = outs[1] ? 2 : 1;
+    for (int k = 0; k < after.parts; k++)
+        after.outs[k] = scaled(outs[k], width);
+    return after;
+}
+
+static void add_chain(struct conv_shape *s, const struct chain *chain, double width)
+{
+    const int third[2] = {chain->third, 0};
+    s->beside = scaled(chain->beside, width);
+    s->after[0] = after_of(s->outs[0], chain->kept, chain->outs, width);
+    if (chain->third) s->after[1] = after_of(s->after[0].outs[0], 1, third, width);
+}
+
 int conv_shape_yolov5(int index, int batch, int shrink, struct conv_shape *shape_out)
 {
-    int width = index / ROWS / 2, p6 = index / ROWS % 2;
+    int width = index / ALL / 2, p6 = index / ALL % 2, at = index % ALL;
     if (width >= (int)(sizeof widths / sizeof *widths)) return -1;
-    const struct row *row = &rows[index % ROWS];
+    const struct row *row = at < ROWS ? &rows[at] : &chains[at - ROWS].first;
     if (row->level && row->level != (p6 ? 6 : 5)) return 0;
     int side = (p6 ? 1280 : 640) / row->shrink / shrink;
     if (side < 1) side = 1;
@@ -82,6 +128,7 @@ int conv_shape_yolov5(int index, int batch, int shrink, struct conv_shape *shape
                            .coarse = row->coarse};
     for (int k = 0; k < s.parts; k++)
         s.outs[k] = scaled(row->outs[k], widths[width]);
+    if (at >= ROWS) add_chain(&s, &chains[at - ROWS], widths[width]);
     *shape_out = s;
     return 1;
 }

@@ -46,25 +46,52 @@ static void upload_after(struct conv_twin *t, int index)
     free(packed);
 }
 
+struct twin_plan {
+    struct sac_plan plan;
+    struct sac_buffer buffers[CASE_BUFFERS];
+};
+
+/// The case's plan in an arena of the twin's elements.
+static void plan_of_twin(struct twin_plan *to, const struct conv_twin *t)
+{
+    size_t size = (size_t)t->element_size;
+    to->plan = t->of->plan;
+    memcpy(to->buffers, t->of->buffers, sizeof to->buffers);
+    for (int k = 0; k < to->plan.buffer_count; k++)
+        to->buffers[k].offset = to->buffers[k].offset / sizeof(float) * size;
+    to->plan.buffers = to->buffers;
+    to->plan.element_size = size;
+}
+
 void conv_twin_open(struct conv_twin *t, const struct conv_case *c, int element_size)
 {
-    struct sac_buffer buffers[CASE_BUFFERS];
-    struct sac_plan plan = c->plan;
+    struct twin_plan twin;
     memset(t, 0, sizeof *t);
     t->of = c;
     t->element_size = element_size;
-    memcpy(buffers, c->buffers, sizeof buffers);
-    for (int k = 0; k < plan.buffer_count; k++)
-        buffers[k].offset = buffers[k].offset / sizeof(float) * (size_t)element_size;
-    plan.buffers = buffers;
-    plan.element_size = (size_t)element_size;
+    plan_of_twin(&twin, t);
     CUDA(cudaMalloc(&t->arena, c->elements * (size_t)element_size));
     t->bias = upload_bias(c, &c->layer);
     const struct sac_layer *const layers[] = {&c->layer, &c->after[0], &c->after[1]};
-    sac__conv_describe_chain(&t->conv, t->after, &plan, layers, 1 + c->afters, t->arena);
+    sac__conv_describe_chain(&t->conv, t->after, &twin.plan, layers, 1 + c->afters, t->arena);
     for (int k = 0; k < c->afters; k++)
         upload_after(t, k);
     t->conv.bias = t->bias;
+}
+
+struct sac_conv conv_twin_after(struct conv_twin *t, int index)
+{
+    const struct sac_layer *layer = &t->of->after[index];
+    struct twin_plan twin;
+    struct sac_conv conv;
+    plan_of_twin(&twin, t);
+    sac__conv_describe(&conv, &twin.plan, layer, t->arena);
+    if (!t->after_plain[index])
+        t->after_plain[index] = upload(t->of->plan.weights + layer->weights,
+                                       sac__conv_packed_bytes(&conv, SAC__CONV_PLAIN));
+    conv.weights = t->after_plain[index];
+    conv.bias = t->after_bias[index];
+    return conv;
 }
 
 void conv_twin_close(struct conv_twin *t)
@@ -73,6 +100,7 @@ void conv_twin_close(struct conv_twin *t)
     CUDA(cudaFree(t->bias));
     for (int k = 0; k < CASE_AFTERS; k++) {
         CUDA(cudaFree(t->after_weights[k]));
+        CUDA(cudaFree(t->after_plain[k]));
         CUDA(cudaFree(t->after_bias[k]));
     }
     CUDA(cudaFree(t->workspace));
