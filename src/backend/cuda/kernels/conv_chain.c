@@ -7,9 +7,11 @@ enum { STEP_BYTES = SAC__CONV_STEP * 2, BARRIER_BYTES = 8 };
 
 static const struct sac_chain_shape shapes[] = {
 #define SHAPE(name, channels, columns, depth, beside, after, window, stride, wide, workers,        \
-              blocks)                                                                              \
-    {{channels, columns, window, stride, wide, workers, blocks}, depth, beside, after},
-    SAC__CONV_CHAIN_SHAPES(SHAPE)
+              blocks, then, last)                                                                  \
+    {{channels, columns, window, stride, wide, workers, blocks}, depth, beside, after, then, last},
+#define PAIR(...) SHAPE(__VA_ARGS__, 0, 0)
+    SAC__CONV_CHAIN_SHAPES(PAIR) SAC__CONV_CHAIN_TRIPLES(SHAPE)
+#undef PAIR
 #undef SHAPE
 };
 
@@ -31,7 +33,7 @@ static struct sac_halo_shape beside_of(const struct sac_chain_shape *s)
 static int after_weight_bytes(const struct sac_chain_shape *s)
 {
     int steps = sac__conv_after_steps(s->depth) + sac__conv_after_steps(s->beside);
-    return steps * s->after * STEP_BYTES;
+    return (steps * s->after + sac__conv_after_steps(s->then) * s->last) * STEP_BYTES;
 }
 
 int sac__conv_chain_shared(const struct sac_conv_kernel *self)
@@ -73,6 +75,13 @@ static int up32(int channels)
     return (channels + 31) / 32 * 32;
 }
 
+static int last_fits(const struct sac_chain_shape *s, const struct sac_conv_after *after)
+{
+    const struct sac_conv_after *last = after->after;
+    return !last || (last->depth <= after->out_channels && up32(last->depth) == s->then &&
+                     up32(last->out_channels) == s->last && !last->beside);
+}
+
 static int usable(const struct sac_conv_kernel *self, const struct sac_conv *conv,
                   const struct sac_conv_device *device, int split)
 {
@@ -82,7 +91,7 @@ static int usable(const struct sac_conv_kernel *self, const struct sac_conv *con
            split == 1 && device->capability == 90 && up32(conv->out_channels) == s->first.columns &&
            after->depth <= conv->out_channels && up32(after->depth) == s->depth &&
            (after->beside ? after->beside_channels : 0) == s->beside &&
-           up32(after->out_channels) == s->after &&
+           up32(after->out_channels) == s->after && last_fits(s, after) &&
            sac__conv_chain_shared(self) <= device->shared && sac__conv_addressable(conv);
 }
 
@@ -101,34 +110,39 @@ static double cost(const struct sac_conv_kernel *self, const struct sac_conv *co
     (void)split;
     if (!conv->kept) tile.written = 0;
     tile.fetched += area * s->beside * 2;
-    tile.written += area * s->after * 2;
-    tile.flop += 2 * area * s->after * depth;
-    tile.shared += area / 64 * (64 * s->beside + s->after * depth) * 2;
+    if (!s->last || conv->after->kept) tile.written += area * s->after * 2;
+    tile.written += area * s->last * 2;
+    tile.flop += 2 * area * (s->after * depth + s->last * s->then);
+    tile.shared += area / 64 * (64 * s->beside + s->after * depth + s->last * s->then) * 2;
     return sac__halo_cost(&tile, sac__conv_tiles(self, conv), device->processors);
 }
 
 enum {
 #define INDEX(name, channels, columns, depth, beside, after, window, stride, wide, workers,        \
-              blocks)                                                                              \
-    SHAPE_##channels##_##columns##_##depth##_##beside##_##after##_##window##_##stride##_##wide##_##workers,
-    SAC__CONV_CHAIN_SHAPES(INDEX)
+              blocks, then, last)                                                                  \
+    SHAPE_##channels##_##columns##_##depth##_##beside##_##after##_##window##_##stride##_##wide##_##workers##_##then##_##last,
+#define PAIR(...) INDEX(__VA_ARGS__, 0, 0)
+    SAC__CONV_CHAIN_SHAPES(PAIR) SAC__CONV_CHAIN_TRIPLES(INDEX)
+#undef PAIR
 #undef INDEX
 };
 
 const struct sac_conv_kernel sac__conv_chain_kernels[] = {
-#define KERNEL(name, channels, columns, depth, beside, after, window, stride, wide, workers,                 \
-               blocks)                                                                                       \
-    {"wgmma chain " #window "x" #window "/" #stride " " name " " #wide "x" #workers,                         \
-     SAC__CONV_STEPS,                                                                                        \
-     wide * 64,                                                                                              \
-     columns,                                                                                                \
-     1,                                                                                                      \
-     SHAPE_##channels##_##columns##_##depth##_##beside##_##after##_##window##_##stride##_##wide##_##workers, \
-     1,                                                                                                      \
-     usable,                                                                                                 \
-     workspace,                                                                                              \
-     cost,                                                                                                   \
+#define KERNEL(name, channels, columns, depth, beside, after, window, stride, wide, workers,                                   \
+               blocks, then, last)                                                                                             \
+    {"wgmma chain " #window "x" #window "/" #stride " " name " " #wide "x" #workers,                                           \
+     SAC__CONV_STEPS,                                                                                                          \
+     wide * 64,                                                                                                                \
+     columns,                                                                                                                  \
+     1,                                                                                                                        \
+     SHAPE_##channels##_##columns##_##depth##_##beside##_##after##_##window##_##stride##_##wide##_##workers##_##then##_##last, \
+     1 + (last > 0),                                                                                                           \
+     usable,                                                                                                                   \
+     workspace,                                                                                                                \
+     cost,                                                                                                                     \
      sac__conv_chain_launch},
-    SAC__CONV_CHAIN_SHAPES(KERNEL)
+#define PAIR(...) KERNEL(__VA_ARGS__, 0, 0)
+    SAC__CONV_CHAIN_SHAPES(PAIR) SAC__CONV_CHAIN_TRIPLES(KERNEL)
+#undef PAIR
 #undef KERNEL
         {.name = NULL}};

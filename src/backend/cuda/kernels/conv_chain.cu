@@ -4,7 +4,8 @@
 //
 // A thread's sums of a product are, rounded to half, its part of the next one's first operand:
 // conv.h's order of depths makes them so. Channels beside them come to shared memory by the copy
-// engine, as the first one's input does. Both weights stay there. Where they leave room for one
+// engine, as the first one's input does. All weights stay there. One more 1x1 convolution may come
+// after, over some of the second one's results, in the same way. Where they leave room for one
 // input only, warpgroups take turns: one multiplies while the other finishes.
 #include "cuda/launch.cuh"
 #include "cuda/ptx.cuh"
@@ -23,21 +24,25 @@ namespace
 using namespace conv_device;
 
 /// First: its halo_shape. DEPTH: of its channels, those that are read. COLUMNS: output channels,
-/// at most 64 of them at once.
-template <class First_, int DEPTH_, int BESIDE_, int COLUMNS_> struct chain_shape {
+/// at most 64 of them at once. THEN and LAST: depth and columns of one more after it, 0: none.
+template <class First_, int DEPTH_, int BESIDE_, int COLUMNS_, int THEN_ = 0, int LAST_ = 0>
+struct chain_shape {
     using First = First_;
+    using Next = std::conditional_t<(LAST_ > 0), chain_shape<First, THEN_, 0, LAST_>, chain_shape>;
     static constexpr int DEPTH = DEPTH_, BESIDE = BESIDE_, COLUMNS = COLUMNS_;
+    static constexpr int THEN = THEN_, LAST = LAST_;
     using Beside = halo_shape<BESIDE ? BESIDE : 16, COLUMNS, 1, 1, First::WIDE, First::WORKERS,
                               First::BLOCKS>; ///< a 1x1 convolution's input
     static constexpr int WIDE = First::WIDE, FRAGMENTS = DEPTH / 16;
     static constexpr int BESIDE_STEP = (DEPTH + 63) / 64, STEPS = BESIDE_STEP + (BESIDE + 63) / 64;
     static constexpr int WEIGHT_BYTES = STEPS * COLUMNS * STEP_BYTES;
+    static constexpr int LAST_BYTES = (THEN + 63) / 64 * LAST * STEP_BYTES; ///< of its weights
     static constexpr int BESIDE_BYTES = BESIDE ? Beside::HALO_BYTES : 0;
     static constexpr int PASS = COLUMNS % 64 ? COLUMNS : 64, PASSES = COLUMNS / PASS;
     static constexpr int SUMS = PASS / 2, EIGHTS = PASS / 32;
     /// Workers that take turns at one input.
     static constexpr bool TURNS =
-        SAC__CHAIN_TURNS(First::WEIGHT_BYTES + WEIGHT_BYTES,
+        SAC__CHAIN_TURNS(First::WEIGHT_BYTES + WEIGHT_BYTES + LAST_BYTES,
                          First::WORKERS *(First::HALO_BYTES + BESIDE_BYTES + 16));
     static_assert(!TURNS || !BESIDE, "each worker's channels beside are its own");
 };
@@ -45,10 +50,10 @@ template <class First_, int DEPTH_, int BESIDE_, int COLUMNS_> struct chain_shap
 template <class S> using addends_of = addends<typename S::First, 38>;
 
 struct place_in_chain : place_of_worker {
-    uint32_t after, beside, beside_barrier; ///< after: weights
+    uint32_t after, last, beside, beside_barrier; ///< after, last: weights
 };
 
-/// In shared memory: weights, weights of what comes after, each worker's input, each worker's
+/// In shared memory: weights, weights of those that come after, each worker's input, each worker's
 /// channels beside, barriers.
 template <class S> __device__ place_in_chain place_of_thread(const unsigned char *memory)
 {
@@ -57,7 +62,8 @@ template <class S> __device__ place_in_chain place_of_thread(const unsigned char
     place_in_chain w;
     w.weights = sac__shared_address(memory);
     w.after = w.weights + F::WEIGHT_BYTES;
-    const uint32_t tiles = w.after + S::WEIGHT_BYTES;
+    w.last = w.after + S::WEIGHT_BYTES;
+    const uint32_t tiles = w.last + S::LAST_BYTES;
     constexpr int INPUTS = S::TURNS ? 1 : F::WORKERS;
     w.pixels = tiles + (S::TURNS ? 0 : worker * F::HALO_BYTES);
     w.beside = tiles + INPUTS * F::HALO_BYTES + worker * S::BESIDE_BYTES;
@@ -182,32 +188,52 @@ __device__ void multiply_after(float (&sums)[S::WIDE][S::SUMS], const fragments<
         sac__wgmma_pin(sums[i / S::SUMS][i % S::SUMS]);
 }
 
-template <class S>
-__device__ void finish_after(const sac_conv &c, const sac_conv_after &after,
-                             const float (&sums)[S::WIDE][S::SUMS],
-                             const pixels<typename S::First> &at, const sink<S::EIGHTS> &to)
+/// use(g, m, halves) is told of each eight's two pixels.
+template <class S, class Use>
+__device__ void
+finish_after(const sac_conv &c, const sac_conv_after &after, const float (&sums)[S::WIDE][S::SUMS],
+             const pixels<typename S::First> &at, const sink<S::EIGHTS> &to, const Use &use)
 {
+    const bool kept = !S::LAST || after.kept;
 #pragma unroll
     for (int g = 0; g < S::EIGHTS; g++) {
         if (!to.has(g)) continue;
 #pragma unroll
         for (int m = 0; m < S::WIDE; m++) {
             float sum[2][8];
+            uint4 halves[2];
             take_eight(sum, sums[m], g);
             sac__device_activate_all<false, 16>(after.act, after.alpha, sum[0]);
 #pragma unroll
-            for (int i = 0; i < 2; i++)
-                if (at.has(c, m, i))
+            for (int i = 0; i < 2; i++) {
+                halves[i] = to_halves(sum[i]);
+                if (kept && at.has(c, m, i))
                     *reinterpret_cast<uint4 *>(
-                        output_at(to.to[g], at.row + m * 8 + i * c.out_width)) = to_halves(sum[i]);
+                        output_at(to.to[g], at.row + m * 8 + i * c.out_width)) = halves[i];
+            }
+            use(g, m, halves);
         }
     }
+}
+
+/// The last one's part of a tile.
+template <class S>
+__device__ void make_last(const sac_conv &c, const sac_conv_after &last, const fragments<S> &of,
+                          const operands &o, const pixels<typename S::First> &at, unsigned thread)
+{
+    float sums[S::WIDE][S::SUMS];
+    const sink<S::EIGHTS> to = sink_of<S::EIGHTS>(last, 0, thread);
+    static_assert(S::PASSES == 1, "all columns at once");
+    start_sums<S::EIGHTS>(sums, last, to);
+    multiply_after<S>(sums, of, o, 0);
+    finish_after<S>(c, last, sums, at, to, [](int, int, const uint4(&)[2]) {});
 }
 
 template <class S>
 __global__ void __launch_bounds__(S::First::THREADS, S::First::BLOCKS)
     conv_chain(const __grid_constant__ sac_conv_problem p,
                const __grid_constant__ sac_conv_after after,
+               const __grid_constant__ sac_conv_after last,
                const __grid_constant__ sac_conv_walk walk,
                const __grid_constant__ sac_tensor_map map,
                const __grid_constant__ sac_tensor_map beside_map)
@@ -221,6 +247,7 @@ __global__ void __launch_bounds__(S::First::THREADS, S::First::BLOCKS)
     int tile = static_cast<int>(blockIdx.x) + (w.bar - 1) * static_cast<int>(gridDim.x);
     fetch_weights<F>(w.weights, c, 0);
     fetch_after_weights<S>(w.after, after);
+    if (S::LAST) fetch_after_weights<typename S::Next>(w.last, last);
     if (w.thread == 0) {
         sac__tma_prefetch(&map);
         sac__mbarrier_init(w.barrier, 1);
@@ -243,6 +270,7 @@ __global__ void __launch_bounds__(S::First::THREADS, S::First::BLOCKS)
     __syncthreads(); // all weights and barriers
     for (uint32_t parity = 0; tile < walk.tiles; tile += step, parity ^= 1) {
         fragments<S> of;
+        fragments<typename S::Next> last_of = {};
         {
             float sums[S::WIDE][F::SUMS];
             addends_of<S> add;
@@ -270,21 +298,34 @@ __global__ void __launch_bounds__(S::First::THREADS, S::First::BLOCKS)
                 if (tile + step < walk.tiles)
                     fetch_beside<S>(w, beside_map, corner_of<F>(walk, tile + step));
             }
-            finish_after<S>(c, after, sums, pixels<F>(c, corner_of<F>(walk, tile), w.thread), to);
+            const auto use = [&](int g, int m, uint4(&halves)[2]) {
+                const int channel = pass * S::PASS + g * 32;
+                if (channel >= S::THEN) return;
+                if (to.k + g * 32 >= last.depth) halves[0] = halves[1] = {};
+                set_fragments<typename S::Next>(last_of[m], channel / 32, halves);
+            };
+            finish_after<S>(c, after, sums, pixels<F>(c, corner_of<F>(walk, tile), w.thread), to,
+                            use);
         }
+        if constexpr (S::LAST > 0)
+            make_last<typename S::Next>(c, last, last_of,
+                                        operands_of<typename S::Next::Beside>(w.beside, w.last),
+                                        pixels<F>(c, corner_of<F>(walk, tile), w.thread), w.thread);
     }
 #endif
 }
 
-typedef void chain_kernel(const sac_conv_problem, const sac_conv_after, const sac_conv_walk,
-                          const sac_tensor_map, const sac_tensor_map);
+typedef void chain_kernel(const sac_conv_problem, const sac_conv_after, const sac_conv_after,
+                          const sac_conv_walk, const sac_tensor_map, const sac_tensor_map);
 
 chain_kernel *const kernels[] = {
 #define KERNEL(name, channels, columns, depth, beside, after, window, stride, wide, workers,       \
-               blocks)                                                                             \
+               blocks, then, last)                                                                 \
     conv_chain<chain_shape<halo_shape<channels, columns, window, stride, wide, workers, blocks>,   \
-                           depth, beside, after>>,
-    SAC__CONV_CHAIN_SHAPES(KERNEL)
+                           depth, beside, after, then, last>>,
+#define PAIR(...) KERNEL(__VA_ARGS__, 0, 0)
+    SAC__CONV_CHAIN_SHAPES(PAIR) SAC__CONV_CHAIN_TRIPLES(KERNEL)
+#undef PAIR
 #undef KERNEL
 };
 
@@ -312,5 +353,6 @@ extern "C" int sac__conv_chain_launch(const struct sac_conv_kernel *self,
     launch.shared = static_cast<size_t>(sac__conv_chain_shared(self));
     launch.overlap = how->overlap != 0;
     return sac__launch(self->name, launch, kernels[self->variant], problems.at[0], *convs->after,
-                       walk, map, beside_map);
+                       convs->after->after ? *convs->after->after : sac_conv_after{}, walk, map,
+                       beside_map);
 }

@@ -35,6 +35,13 @@ extern "C" {
     X("128>128:64>64", 128, 128, 64, 0, 64, 1, 1, 1, 4, 1)                                         \
     X("256>256:128>128", 256, 256, 128, 0, 128, 1, 1, 1, 2, 1)
 
+/// The same with one more after them: channels of the second that it reads, in 32s, and output
+/// channels, at most 64.
+#define SAC__CONV_CHAIN_TRIPLES(X)                                                                 \
+    X("16>32>32:32>32", 16, 32, 32, 0, 32, 3, 2, 1, 4, 2, 32, 32)                                  \
+    X("32>64>64:32>32", 32, 64, 64, 0, 64, 3, 2, 1, 5, 1, 32, 32)                                  \
+    X("64>128>128:64>64", 64, 128, 128, 0, 128, 3, 2, 1, 2, 1, 64, 64)
+
 /// Whether there is no room for an input of each warpgroup beside the weights, in bytes: then they
 /// take turns at one.
 #define SAC__CHAIN_TURNS(weights, inputs) ((weights) + (inputs) > 227 * 1024)
@@ -42,6 +49,7 @@ extern "C" {
 struct sac_chain_shape {
     struct sac_halo_shape first;
     int depth, beside, after;
+    int then, last; ///< depth and columns of one more, or 0
 };
 
 const struct sac_chain_shape *sac__conv_chain_shape(const struct sac_conv_kernel *self);
