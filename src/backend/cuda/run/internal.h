@@ -110,7 +110,7 @@ int sac__unit_describe(const struct sac_plan *plan, const struct unit *unit, voi
 int sac__unit_launch(const struct sac_program *program, const struct unit *unit, void *arena,
                      cudaStream_t stream);
 
-/// How much of a unit's time layer k of it is taken to need: by FLOP.
+/// How much of a unit's time layer k of it is taken to need: by FLOP or bytes.
 double sac__unit_share(const struct sac_program *program, const struct unit *unit, int k);
 
 /// Times ways to run convolutions on memory of its own.

@@ -201,12 +201,19 @@ static int read_device(struct sac_program *program)
     return error;
 }
 
+/// What a layer takes at least, in FLOP: an H200 does 184 of them in the time of a byte.
+static double work_of(const struct sac_layer *layer)
+{
+    const double byte = 184;
+    return layer->flop > layer->bytes * byte ? layer->flop : layer->bytes * byte;
+}
+
 double sac__unit_share(const struct sac_program *program, const struct unit *unit, int k)
 {
-    double flop = 0;
+    double sum = 0;
     for (int i = 0; i < unit->count; i++)
-        flop += layer_of(program, unit->layers[i])->flop;
-    return flop > 0 ? layer_of(program, unit->layers[k])->flop / flop : 1.0 / unit->count;
+        sum += work_of(layer_of(program, unit->layers[i]));
+    return sum > 0 ? work_of(layer_of(program, unit->layers[k])) / sum : 1.0 / unit->count;
 }
 
 static void report_unit(struct sac_program *program, const struct unit *unit)
