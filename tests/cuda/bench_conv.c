@@ -61,17 +61,47 @@ static size_t up(size_t bytes)
     return (bytes + SAC__ALIGN - 1) / SAC__ALIGN * SAC__ALIGN;
 }
 
-/// The layer's buffers one after the other in an arena of their own, so that arenas stay small.
-static size_t place_buffers(struct sac_plan *plan, const struct sac_layer *layer)
+/// A layer, or several in one launch.
+struct unit {
+    const struct sac_layer *layers[1 + SAC__AFTER];
+    int count, times; ///< times: that the plan has it
+    double flop, bytes;
+};
+
+/// The layer and those after it, `count` in all; fewer where there are none.
+static struct unit unit_of(const struct sac_plan *plan, int index, int count)
 {
-    const struct sac_view *views[3 + SAC__PARTS] = {&layer->in, &layer->residual, &layer->coarse};
+    struct unit unit = {.count = 0};
+    while (unit.count < count && index >= 0 && plan->layers[index].kind == SAC__LAYER_CONV) {
+        const struct sac_layer *layer = &plan->layers[index];
+        unit.layers[unit.count++] = layer;
+        unit.flop += layer->flop;
+        unit.bytes += layer->bytes;
+        index = layer->after;
+    }
+    return unit;
+}
+
+static size_t place(struct sac_plan *plan, const struct sac_view *view, size_t end)
+{
+    if (view->buffer < 0 || plan->buffers[view->buffer].offset != SIZE_MAX) return end;
+    plan->buffers[view->buffer].offset = end;
+    return end + up(plan->buffers[view->buffer].bytes);
+}
+
+/// The unit's buffers one after the other in an arena of their own, so that arenas stay small.
+static size_t place_buffers(struct sac_plan *plan, const struct unit *unit)
+{
     size_t end = 0;
-    for (int k = 0; k < layer->out_count; k++)
-        views[3 + k] = &layer->out[k];
-    for (int k = 0; k < 3 + layer->out_count; k++) {
-        if (views[k]->buffer < 0) continue;
-        plan->buffers[views[k]->buffer].offset = end;
-        end += up(plan->buffers[views[k]->buffer].bytes);
+    for (int k = 0; k < plan->buffer_count; k++)
+        plan->buffers[k].offset = SIZE_MAX;
+    for (int k = 0; k < unit->count; k++) {
+        const struct sac_layer *layer = unit->layers[k];
+        end = place(plan, &layer->in, end);
+        end = place(plan, &layer->residual, end);
+        end = place(plan, &layer->coarse, end);
+        for (int j = 0; j < layer->out_count; j++)
+            end = place(plan, &layer->out[j], end);
     }
     return end;
 }
@@ -103,15 +133,21 @@ static double run(struct bench *b, const struct sac_conv_choice *choice, struct 
     return best;
 }
 
-static double time_choice(struct bench *b, const struct sac_layer *layer,
+static double time_choice(struct bench *b, const struct unit *unit,
                           const struct sac_conv_choice *choice)
 {
     struct sac_conv convs[ARENAS];
+    struct sac_conv_after after[ARENAS][SAC__AFTER];
     for (int k = 0; k < ARENAS; k++) {
-        sac__conv_describe(&convs[k], b->plan, layer, b->arena[k]);
+        sac__conv_describe_chain(&convs[k], after[k], b->plan, unit->layers, unit->count,
+                                 b->arena[k]);
         convs[k].weights = b->weights;
         convs[k].bias = (const float *)(const void *)b->weights;
         convs[k].workspace = b->workspace;
+        for (int j = 0; j < unit->count - 1; j++) {
+            after[k][j].weights = b->weights;
+            after[k][j].bias = convs[k].bias;
+        }
     }
     CHECK(choice->kernel->workspace(choice->kernel, convs, choice->split) <= b->workspace_bytes,
           "%s: too small a workspace", choice->kernel->name);
@@ -120,42 +156,49 @@ static double time_choice(struct bench *b, const struct sac_layer *layer,
     return run(b, choice, convs);
 }
 
-static double roofline(const struct sac_layer *layer)
+static double roofline(const struct unit *unit)
 {
-    return fmax(layer->flop / flop_us, layer->bytes / bytes_us);
+    return fmax(unit->flop / flop_us, unit->bytes / bytes_us);
 }
 
-static void print_row(const struct sac_layer *layer, int times, const struct sac_conv *c,
+static void print_row(const struct unit *unit, const struct sac_conv *c,
                       const struct sac_conv_choice *choice, double us)
 {
-    char kernel[48];
+    char kernel[64], channels[48];
+    int used = snprintf(channels, sizeof channels, "%4d>%-4d", c->channels, c->out_channels);
+    for (const struct sac_conv_after *after = c->after; after; after = after->after)
+        used +=
+            snprintf(channels + used, sizeof channels - (size_t)used, ">%d", after->out_channels);
     snprintf(kernel, sizeof kernel, "%s/%d", choice->kernel->name, choice->split);
-    printf("%2d %4dx%-4d %4d>%-4d %dx%d/%d %-22s %8.2f %8.2f %6.0f %6.0f %4.0f%%\n", times,
-           c->out_height, c->out_width, c->channels, c->out_channels, c->kernel[0], c->kernel[1],
-           c->stride[0], kernel, choice->expected, us, layer->flop / us / 1e6,
-           layer->bytes / us / 1e3, 100 * roofline(layer) / us);
+    printf("%2d %4dx%-4d %s %dx%d/%d %-32s %8.2f %8.2f %6.0f %6.0f %4.0f%%\n", unit->times,
+           c->out_height, c->out_width, channels, c->kernel[0], c->kernel[1], c->stride[0], kernel,
+           choice->expected, us, unit->flop / us / 1e6, unit->bytes / us / 1e3,
+           100 * roofline(unit) / us);
 }
 
-static void bench_layer(struct bench *b, const struct sac_layer *layer, int times, int most,
-                        int all)
+/// Those in one launch are not summed: that they have, the layers alone have too.
+static void bench_unit(struct bench *b, const struct unit *unit, int most, int all)
 {
     struct sac_conv_choice choices[SAC__CONV_CANDIDATES], best;
+    struct sac_conv_after after[SAC__AFTER];
     struct sac_conv conv;
-    size_t bytes = place_buffers(b->plan, layer);
+    size_t bytes = place_buffers(b->plan, unit);
     for (int k = 0; k < ARENAS && most; k++)
         fill(b->arena[k], bytes);
-    sac__conv_describe(&conv, b->plan, layer, b->arena[0]);
+    sac__conv_describe_chain(&conv, after, b->plan, unit->layers, unit->count, b->arena[0]);
     int count = sac__conv_candidates(&conv, &b->device, choices);
+    if (!count) return;
     best = choices[0];
     double fastest = most ? 1e9 : best.expected;
     for (int k = 0; k < count && k < most; k++) {
-        double us = time_choice(b, layer, &choices[k]);
-        if (all) print_row(layer, times, &conv, &choices[k], us);
+        double us = time_choice(b, unit, &choices[k]);
+        if (all) print_row(unit, &conv, &choices[k], us);
         if (us < fastest) fastest = us, best = choices[k];
     }
-    if (!all) print_row(layer, times, &conv, &best, fastest);
-    b->total += times * fastest;
-    b->roofline += times * roofline(layer);
+    if (!all) print_row(unit, &conv, &best, fastest);
+    if (unit->count > 1) return;
+    b->total += unit->times * fastest;
+    b->roofline += unit->times * roofline(unit);
 }
 
 static int same(const struct sac_layer *a, const struct sac_layer *b)
@@ -167,14 +210,40 @@ static int same(const struct sac_layer *a, const struct sac_layer *b)
            !memcmp(&a->window, &b->window, sizeof a->window);
 }
 
+static int same_units(const struct unit *a, const struct unit *b)
+{
+    int equal = a->count == b->count;
+    for (int k = 0; equal && k < a->count; k++)
+        equal = same(a->layers[k], b->layers[k]) &&
+                (k == a->count - 1 || a->layers[k]->kept == b->layers[k]->kept);
+    return equal;
+}
+
+/// Every distinct unit of that many layers.
+static void bench_units(struct bench *b, int count, int most, int all)
+{
+    for (int k = 0; k < b->plan->layer_count; k++) {
+        struct unit unit = unit_of(b->plan, k, count);
+        int first = k;
+        if (unit.count < count) continue;
+        for (int j = 0; j < b->plan->layer_count; j++) {
+            struct unit other = unit_of(b->plan, j, count);
+            if (!same_units(&unit, &other)) continue;
+            unit.times++;
+            if (j < first) first = j;
+        }
+        if (first == k) bench_unit(b, &unit, most, all);
+    }
+}
+
 static void open_memory(struct bench *b)
 {
     size_t arena = 0;
-    for (int k = 0; k < b->plan->layer_count; k++)
-        if (b->plan->layers[k].kind == SAC__LAYER_CONV) {
-            size_t bytes = place_buffers(b->plan, &b->plan->layers[k]);
-            if (bytes > arena) arena = bytes;
-        }
+    for (int k = 0; k < b->plan->layer_count; k++) {
+        struct unit unit = unit_of(b->plan, k, 1 + SAC__AFTER);
+        size_t bytes = place_buffers(b->plan, &unit);
+        if (bytes > arena) arena = bytes;
+    }
     for (int k = 0; k < ARENAS; k++)
         CUDA(cudaMalloc((void **)&b->arena[k], arena));
     size_t weights = b->plan->weight_count * sizeof(float) + (1 << 20);
@@ -194,18 +263,12 @@ int bench_conv(int argc, char **argv)
     b.plan = plan_open(argv);
     int most = argc > 4 ? atoi(argv[4]) : 12;
     if (most) open_memory(&b);
-    printf(" #  output    channels  window kernel/split          expected       µs  TFLOP/s  GB/s "
+    printf(" #  output    channels  window kernel/split                    expected       µs  "
+           "TFLOP/s  GB/s "
            "roof\n");
-    for (int k = 0; k < b.plan->layer_count; k++) {
-        const struct sac_layer *layers = b.plan->layers;
-        int times = 0, first = k;
-        if (layers[k].kind != SAC__LAYER_CONV) continue;
-        for (int j = 0; j < b.plan->layer_count; j++) {
-            times += same(&layers[j], &layers[k]);
-            if (j < first && same(&layers[j], &layers[k])) first = j;
-        }
-        if (first == k) bench_layer(&b, &layers[k], times, most, argc > 5);
-    }
+    bench_units(&b, 1, most, argc > 5);
     printf("sum %.1f µs, roofline %.1f µs\n", b.total, b.roofline);
+    for (int count = 2; count <= 1 + SAC__AFTER; count++)
+        bench_units(&b, count, most, argc > 5);
     return 0; // the process ends: so does its device memory
 }
