@@ -40,11 +40,9 @@ int sac__conv_chain_shared(const struct sac_conv_kernel *self)
 {
     const struct sac_chain_shape *s = &shapes[self->variant];
     struct sac_halo_shape beside = beside_of(s);
-    int weights = sac__halo_weight_bytes(&s->first) + after_weight_bytes(s);
-    int input = sac__halo_bytes(&s->first), rest = 2 * BARRIER_BYTES;
-    if (s->beside) rest += sac__halo_bytes(&beside);
-    int turns = SAC__CHAIN_TURNS(weights, s->first.workers * (input + rest));
-    return weights + (turns ? 1 : s->first.workers) * input + s->first.workers * rest;
+    int tile = sac__halo_bytes(&s->first) + 2 * BARRIER_BYTES;
+    if (s->beside) tile += sac__halo_bytes(&beside);
+    return sac__halo_weight_bytes(&s->first) + after_weight_bytes(s) + s->first.workers * tile;
 }
 
 struct sac_tile sac__conv_chain_beside(const struct sac_conv_kernel *self,

@@ -5,8 +5,7 @@
 // A thread's sums of a product are, rounded to half, its part of the next one's first operand:
 // conv.h's order of depths makes them so. Channels beside them come to shared memory by the copy
 // engine, as the first one's input does. All weights stay there. One more 1x1 convolution may come
-// after, over some of the second one's results, in the same way. Where they leave room for one
-// input only, warpgroups take turns: one multiplies while the other finishes.
+// after, over some of the second one's results, in the same way.
 #include "cuda/launch.cuh"
 #include "cuda/ptx.cuh"
 
@@ -40,11 +39,6 @@ struct chain_shape {
     static constexpr int BESIDE_BYTES = BESIDE ? Beside::HALO_BYTES : 0;
     static constexpr int PASS = COLUMNS % 64 ? COLUMNS : 64, PASSES = COLUMNS / PASS;
     static constexpr int SUMS = PASS / 2, EIGHTS = PASS / 32;
-    /// Workers that take turns at one input.
-    static constexpr bool TURNS =
-        SAC__CHAIN_TURNS(First::WEIGHT_BYTES + WEIGHT_BYTES + LAST_BYTES,
-                         First::WORKERS *(First::HALO_BYTES + BESIDE_BYTES + 16));
-    static_assert(!TURNS || !BESIDE, "each worker's channels beside are its own");
 };
 
 template <class S> using addends_of = addends<typename S::First, 38>;
@@ -64,23 +58,14 @@ template <class S> __device__ place_in_chain place_of_thread(const unsigned char
     w.after = w.weights + F::WEIGHT_BYTES;
     w.last = w.after + S::WEIGHT_BYTES;
     const uint32_t tiles = w.last + S::LAST_BYTES;
-    constexpr int INPUTS = S::TURNS ? 1 : F::WORKERS;
-    w.pixels = tiles + (S::TURNS ? 0 : worker * F::HALO_BYTES);
-    w.beside = tiles + INPUTS * F::HALO_BYTES + worker * S::BESIDE_BYTES;
-    w.barrier = tiles + INPUTS * F::HALO_BYTES + F::WORKERS * S::BESIDE_BYTES + worker * 16;
+    w.pixels = tiles + worker * F::HALO_BYTES;
+    w.beside = tiles + F::WORKERS * F::HALO_BYTES + worker * S::BESIDE_BYTES;
+    w.barrier = tiles + F::WORKERS * (F::HALO_BYTES + S::BESIDE_BYTES) + worker * 16;
     w.beside_barrier = w.barrier + 8;
     w.thread = threadIdx.x % WORKER;
     w.column = 0;
     w.bar = 1 + worker;
     return w;
-}
-
-/// The worker whose input is fetched when this one's is used up.
-template <class S> __device__ place_in_chain next_worker(const place_in_chain &w)
-{
-    place_in_chain next = w;
-    if (S::TURNS) next.barrier += w.bar < S::First::WORKERS ? 16 : 16 - w.bar * 16;
-    return next;
 }
 
 template <class S> __device__ void fetch_after_weights(uint32_t to, const sac_conv_after &after)
@@ -224,6 +209,7 @@ __device__ void make_last(const sac_conv &c, const sac_conv_after &last, const f
     float sums[S::WIDE][S::SUMS];
     const sink<S::EIGHTS> to = sink_of<S::EIGHTS>(last, 0, thread);
     static_assert(S::PASSES == 1, "all columns at once");
+    static_assert(!S::BESIDE_BYTES && !S::THEN && !S::LAST_BYTES, "nothing beside or after it");
     start_sums<S::EIGHTS>(sums, last, to);
     multiply_after<S>(sums, of, o, 0);
     finish_after<S>(c, last, sums, at, to, [](int, int, const uint4(&)[2]) {});
@@ -260,7 +246,7 @@ __global__ void __launch_bounds__(S::First::THREADS, S::First::BLOCKS)
     const operands next = operands_of<typename S::Beside>(w.beside, w.after);
     sac__grid_release();
     sac__grid_wait();
-    if (tile < walk.tiles && (!S::TURNS || w.bar == 1)) {
+    if (tile < walk.tiles) {
         fetch_halo<F>(w, c, map, corner_of<F>(walk, tile));
         fetch_beside<S>(w, beside_map, corner_of<F>(walk, tile));
     }
@@ -280,9 +266,7 @@ __global__ void __launch_bounds__(S::First::THREADS, S::First::BLOCKS)
             sac__mbarrier_wait(w.barrier, parity);
             multiply<F>(sums, o);
             sac__bar_sync(w.bar, WORKER); // all have read the pixels
-            const int ahead = tile + (S::TURNS ? static_cast<int>(gridDim.x) : step);
-            if (ahead < walk.tiles)
-                fetch_halo<F>(next_worker<S>(w), c, map, corner_of<F>(walk, ahead));
+            if (tile + step < walk.tiles) fetch_halo<F>(w, c, map, corner_of<F>(walk, tile + step));
             finish_first<S>(p, after.depth, sums, pixels<F>(c, corner_of<F>(walk, tile), w.thread),
                             add, from, of);
         }

@@ -187,7 +187,7 @@ template <class S, int OTHERS = 36> struct addends {
     __device__ void fetch(const sac_conv_problem &p, const pixels<S> &at, const Sink &to)
     {
         const sac_conv &c = p.conv;
-        if (!EARLY || (!c.residual && !c.coarse)) return;
+        if (!c.residual && !c.coarse) return;
 #pragma unroll
         for (int i = 0; i < S::EIGHTS * S::WIDE * 2; i++) {
             const int g = i / 2 / S::WIDE, m = i / 2 % S::WIDE, k = to.k + g * 32;

@@ -3,7 +3,7 @@
 #include "conv_wgmma.h"
 
 struct tile {
-    int rows, columns, groups, stages, blocks, pair, after, spread;
+    int rows, columns, groups, stages, blocks, pair, after;
 };
 
 static const struct tile tiles[] = {
@@ -14,17 +14,15 @@ static const struct tile tiles[] = {
 
 static int shared_bytes(const struct tile *t)
 {
-    int columns = t->columns > t->after ? t->columns : t->after;
-    return SAC__WGMMA_SHARED(t->rows, columns, t->stages);
+    return SAC__WGMMA_SHARED(t->rows, t->columns, t->stages);
 }
 
-/// A block's steps of the convolution after it, over all columns; `blocks`: that share them.
-static int steps_after(const struct tile *t, const struct sac_conv *conv, int blocks)
+/// Steps of the convolution after it, over all columns.
+static int steps_after(const struct tile *t, const struct sac_conv *conv)
 {
     if (!t->after) return 0;
     const struct sac_conv second = sac__wgmma_second(conv);
-    int columns = (second.out_channels + t->after - 1) / t->after;
-    return (sac__conv_steps(&second) + blocks - 1) / blocks * columns;
+    return sac__conv_steps(&second) * ((second.out_channels + t->after - 1) / t->after);
 }
 
 /// Whether the copy engine can fetch the pixels.
@@ -42,25 +40,20 @@ static int blocks_fit(const struct sac_conv_kernel *self, const struct sac_conv 
                       const struct sac_conv_device *device, int split)
 {
     const struct tile *t = &tiles[self->variant];
-    int64_t found = sac__conv_tiles(self, conv) * t->pair * (t->spread ? 1 : split);
+    int64_t found = sac__conv_tiles(self, conv) * split * t->pair;
     int64_t wanted = (int64_t)device->processors * t->blocks;
-    if (t->pair == 2 && !t->after) return split == 1 && 2 * found >= wanted;
+    if (t->pair == 2) return split == 1 && 2 * found >= wanted;
     if (split == 1) return 1;
-    if (t->spread) return found <= 2 * wanted;
     return (split == 2 || split == 4 || split == 8) && split <= sac__conv_steps(conv) &&
            found <= 2 * wanted;
 }
 
-/// Whether a tile has all channels of the first one, whose results stay in registers; or the
-/// `split` tiles of a cluster have.
+/// Whether a tile has all channels of the first one, whose results stay in registers.
 static int chain_fits(const struct sac_conv_kernel *self, const struct sac_conv *conv, int split)
 {
-    const struct tile *t = &tiles[self->variant];
     const struct sac_conv_after *after = conv->after;
-    int columns = (conv->out_channels + t->columns - 1) / t->columns;
-    if (!after) return 1;
-    if (after->depth > conv->out_channels || split != columns) return 0;
-    return t->spread ? split % 2 == 0 && after->out_channels <= t->after : split == 1;
+    return !after || (split == 1 && conv->out_channels <= self->columns &&
+                      after->depth <= conv->out_channels);
 }
 
 static int usable(const struct sac_conv_kernel *self, const struct sac_conv *conv,
@@ -95,42 +88,37 @@ static double cost(const struct sac_conv_kernel *self, const struct sac_conv *co
     double step = 2 * area * SAC__CONV_STEP / flop_us;
     if (fetch > step) step = fetch;
     if (shared > step) step = shared;
-    int64_t blocks = sac__conv_tiles(self, conv) * (t->spread ? 1 : split) * t->pair;
+    int64_t blocks = sac__conv_tiles(self, conv) * split * t->pair;
     int64_t most = (blocks + device->processors - 1) / device->processors;
-    int steps = t->spread ? sac__conv_steps(conv) : (sac__conv_steps(conv) + split - 1) / split;
-    steps += steps_after(t, conv, split);
-    double finish = area * 2 / out_us / (t->spread ? 1 : split);
-    double shared_area = t->after ? (double)t->rows * conv->after->out_channels : area;
-    if (t->after) finish += shared_area * 2 / out_us / split;
-    double last = most < t->blocks ? (double)most : t->blocks;
-    double remote = shared_area * 4 * (split - 1) / split / remote_us;
+    int steps = (sac__conv_steps(conv) + split - 1) / split + steps_after(t, conv);
+    if (t->after) area += (double)t->rows * conv->after->out_channels;
+    double finish = area * 2 / out_us / split, last = most < t->blocks ? (double)most : t->blocks;
+    double remote = area * 4 * (split - 1) / split / remote_us;
     return latency + (double)most * steps * step + last * finish +
            (split > 1 ? cluster_us + remote : 0);
 }
 
 enum {
-#define INDEX(rows, columns, groups, stages, blocks, pair, after, spread)                          \
-    TILE_##rows##x##columns##_##pair##_##after##_##spread,
+#define INDEX(rows, columns, groups, stages, blocks, pair, after)                                  \
+    TILE_##rows##x##columns##_##pair##_##after,
     SAC__CONV_WGMMA_TILES(INDEX)
 #undef INDEX
 };
 
 #define NAME_1 ""
 #define NAME_2 " pair"
-#define CHAIN_0_0 ""
-#define CHAIN_64_0 " chain"
-#define CHAIN_128_0 " chain"
-#define CHAIN_128_1 " chain spread 128"
-#define CHAIN_256_1 " chain spread 256"
+#define CHAIN_0 ""
+#define CHAIN_64 " chain"
+#define CHAIN_128 " chain"
 
 const struct sac_conv_kernel sac__conv_wgmma_kernels[] = {
-#define KERNEL(rows, columns, groups, stages, blocks, pair, after, spread)                         \
-    {"wgmma " #rows "x" #columns NAME_##pair CHAIN_##after##_##spread,                             \
+#define KERNEL(rows, columns, groups, stages, blocks, pair, after)                                 \
+    {"wgmma " #rows "x" #columns NAME_##pair CHAIN_##after,                                        \
      SAC__CONV_WGMMA,                                                                              \
      rows * pair,                                                                                  \
      columns,                                                                                      \
      after ? 1 : SAC__CONV_GROUP,                                                                  \
-     TILE_##rows##x##columns##_##pair##_##after##_##spread,                                        \
+     TILE_##rows##x##columns##_##pair##_##after,                                                   \
      after > 0,                                                                                    \
      usable,                                                                                       \
      workspace,                                                                                    \

@@ -44,9 +44,9 @@ template <class T> __device__ void consume(const task &t, unsigned char *memory)
         float sums[T::PRODUCTS][T::SUMS];
         start_sums<T>(sums, t.problem->conv, t.split == 1, at);
         if (tile == t.tile) sac__grid_wait();
-        if (EARLY && (T::AFTER > 0 || t.split == 1)) add.fetch(*t.problem, at, 0);
+        if (EARLY && t.split == 1) add.fetch(*t.problem, at, 0);
         multiply<T>(sums, t, o, ready, t.last - t.first);
-        if (T::AFTER == 0 && t.split > 1) {
+        if (t.split > 1) {
             share<T>(reinterpret_cast<float *>(memory + SAC__WGMMA_BARRIERS), sums);
             continue;
         }
@@ -60,11 +60,7 @@ template <class T> __device__ void consume(const task &t, unsigned char *memory)
             if constexpr (T::AFTER > 0) results.keep(v, t, at, first);
             if (T::AFTER == 0 || t.problem->conv.kept) write_eights<T>(v, *t.problem, at, first);
         }
-        if constexpr (T::SPREAD)
-            share_results<T>(reinterpret_cast<float *>(memory + SAC__WGMMA_BARRIERS), results, t,
-                             ready);
-        else if constexpr (T::AFTER > 0)
-            multiply_results<T>(results, t, at, ready);
+        if constexpr (T::AFTER > 0) multiply_results<T>(results, t, at, ready);
     }
 }
 
@@ -93,13 +89,11 @@ __global__ void __launch_bounds__(T::THREADS, T::BLOCKS)
     else
         produce<T>(t);
     __syncwarp();
-    if (T::PAIR == 1 && t.split == 1 && !T::SPREAD) return;
+    if (T::PAIR == 1 && t.split == 1) return;
     if (T::PAIR == 2) return sac__cluster_sync(); // nothing more comes for the other block
     sac__cluster_arrive_shared();
     if (producer)
         sac__cluster_wait();
-    else if constexpr (T::SPREAD)
-        finish_shared<after<T>>(split_of(t));
     else
         finish_shared<T>(t);
     sac__cluster_sync_relaxed(); // shared memory ends with its block
@@ -112,7 +106,7 @@ __global__ void __launch_bounds__(T::THREADS, T::BLOCKS)
 template <class T> int blocks_of(const parameters &a, int blocks)
 {
     int device = 0, processors = 0;
-    if (T::SPREAD || a.problems.count > 1 || a.problems.split > T::PAIR || cudaGetDevice(&device) ||
+    if (a.problems.count > 1 || a.problems.split > T::PAIR || cudaGetDevice(&device) ||
         cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device))
         return blocks;
     return min(blocks, processors * T::BLOCKS / T::PAIR * T::PAIR);
@@ -131,8 +125,7 @@ template <class T> int shared_bytes(const parameters &a, int split, int teams)
         const int steps = (tiles + teams - 1) / teams * each;
         stages = max(stages, min(T::STAGES, steps));
     }
-    return SAC__WGMMA_BARRIERS +
-           max(stages * T::STAGE_BYTES, split > 1 || T::SPREAD ? T::SUM_BYTES : 0);
+    return SAC__WGMMA_BARRIERS + max(stages * T::STAGE_BYTES, split > 1 ? T::SUM_BYTES : 0);
 }
 
 /// Returns the blocks of one for each tile.
@@ -145,7 +138,6 @@ int fill(sac_conv_problems *problems, const sac_conv_kernel *self, const sac_con
     sac__conv_problems_fill(problems, self, both, 2, together);
     problems->count = 1;
     problems->at[1].columns = (both[1].out_channels + T::AFTER - 1) / max(T::AFTER, 1);
-    problems->at[1].by_columns = sac__conv_divisor(problems->at[1].columns);
     return problems->at[1].first;
 }
 
@@ -168,7 +160,7 @@ int launch(const sac_conv_kernel *self, const sac_conv *convs, int count,
            const sac_conv_launch *how)
 {
     parameters a = {};
-    const int together = T::PAIR == 2 ? 2 : T::SPREAD ? 1 : how->split;
+    const int together = T::PAIR == 2 ? 2 : how->split;
     const int blocks = fill<T>(&a.problems, self, convs, count, together);
     int error = make_maps<T>(&a, convs, count);
     if (error) return error;
@@ -178,7 +170,7 @@ int launch(const sac_conv_kernel *self, const sac_conv *convs, int count,
     launch.block = dim3(T::THREADS);
     launch.stream = how->stream;
     launch.shared = static_cast<size_t>(shared_bytes<T>(a, together / T::PAIR, run / together));
-    launch.cluster = static_cast<unsigned>(T::SPREAD ? how->split : together);
+    launch.cluster = together > 1 ? static_cast<unsigned>(together) : 0;
     launch.overlap = how->overlap;
     return sac__launch(self->name, launch, wgmma_kernel<T>, a);
 }
@@ -186,8 +178,8 @@ int launch(const sac_conv_kernel *self, const sac_conv *convs, int count,
 using launcher = int(const sac_conv_kernel *, const sac_conv *, int, const sac_conv_launch *);
 
 launcher *const launchers[] = {
-#define LAUNCHER(rows, columns, groups, stages, blocks, pair, after, spread)                       \
-    launch<shape<rows, columns, groups, stages, blocks, pair, after, spread>>,
+#define LAUNCHER(rows, columns, groups, stages, blocks, pair, after)                               \
+    launch<shape<rows, columns, groups, stages, blocks, pair, after>>,
     SAC__CONV_WGMMA_TILES(LAUNCHER)
 #undef LAUNCHER
 };

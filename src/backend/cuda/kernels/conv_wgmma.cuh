@@ -14,21 +14,18 @@ namespace wgmma_device
 
 using namespace conv_device;
 
-template <int ROWS_, int COLUMNS_, int GROUPS_, int STAGES_, int BLOCKS_, int PAIR_, int AFTER_,
-          int SPREAD_>
+template <int ROWS_, int COLUMNS_, int GROUPS_, int STAGES_, int BLOCKS_, int PAIR_, int AFTER_>
 struct shape {
     static constexpr int ROWS = ROWS_, COLUMNS = COLUMNS_, STAGES = STAGES_, BLOCKS = BLOCKS_;
-    static constexpr int PAIR = PAIR_;     ///< 2: blocks come in pairs, else 1
-    static constexpr int AFTER = AFTER_;   ///< columns at once of a convolution after it, or 0
-    static constexpr int SPREAD = SPREAD_; ///< 1: a cluster's blocks have the columns of some rows
+    static constexpr int PAIR = PAIR_;   ///< 2: blocks come in pairs, else 1
+    static constexpr int AFTER = AFTER_; ///< columns at once of a convolution after it, or 0
     static constexpr int CONSUMERS = 128 * GROUPS_, THREADS = CONSUMERS + 32;
     static constexpr int PRODUCTS = ROWS / 64 / GROUPS_; ///< of 64 rows each, a warpgroup
     static constexpr int SUMS = COLUMNS / 2;             ///< a thread and product
     static constexpr int PIXEL_BYTES = ROWS * SAC__WGMMA_ROW;
-    static constexpr int MOST_COLUMNS = COLUMNS > AFTER ? COLUMNS : AFTER;
-    static constexpr int STAGE_BYTES = PIXEL_BYTES + MOST_COLUMNS * SAC__WGMMA_ROW;
+    static constexpr int STAGE_BYTES = PIXEL_BYTES + COLUMNS * SAC__WGMMA_ROW;
     static constexpr int PITCH = COLUMNS + SAC__WGMMA_PAD; ///< floats of a row of a split's sums
-    static constexpr int SUM_BYTES = ROWS * (MOST_COLUMNS + SAC__WGMMA_PAD) * 4;
+    static constexpr int SUM_BYTES = ROWS * PITCH * 4;
 };
 
 /// A convolution after the first one is problem 1, its map that of the channels beside.
@@ -54,36 +51,7 @@ struct task {
     const sac_conv_problem *next;
     int depth;       ///< channels of the first one's results that it reads
     int own, beside; ///< steps over those, and over the channels beside them, for T::AFTER columns
-    int spread;      ///< blocks that share them, by their rank
 };
-
-/// Steps over the first one's results, and the first of them that is a block's where they are
-/// spread: those over its own columns.
-__device__ inline int steps_of_results(const task &t)
-{
-    return (t.depth + SAC__CONV_STEP - 1) / SAC__CONV_STEP;
-}
-
-template <class T> __device__ int first_of_results(const task &t)
-{
-    return T::SPREAD ? t.rank * T::COLUMNS / SAC__CONV_STEP : 0;
-}
-
-template <class T> __device__ void add_next(task &t, const parameters &a)
-{
-    const int columns = t.problem->columns;
-    t.next = &a.problems.at[1];
-    t.depth = a.depth;
-    t.own = steps_of_results(t);
-    t.beside = t.next->steps - t.own;
-    t.spread = T::SPREAD ? columns : 1;
-    if (T::SPREAD) {
-        t.rank = t.tile - divide(t.tile, t.problem->by_columns) * columns;
-        t.own = max(0, min(t.own - first_of_results<T>(t), (T::COLUMNS + 63) / SAC__CONV_STEP));
-        t.beside = (t.beside - t.rank + columns - 1) / columns;
-    }
-    t.end += (t.own + t.beside) * t.next->columns;
-}
 
 template <class T> __device__ task task_of(const parameters &a, const unsigned char *memory)
 {
@@ -103,7 +71,13 @@ template <class T> __device__ task task_of(const parameters &a, const unsigned c
     t.first = T::PAIR == 2 ? 0 : p.steps * t.rank / together;
     t.last = T::PAIR == 2 ? p.steps : p.steps * (t.rank + 1) / together;
     t.end = t.last;
-    if (T::AFTER > 0) add_next<T>(t, a);
+    if (T::AFTER > 0) {
+        t.next = &a.problems.at[1];
+        t.depth = a.depth;
+        t.own = (a.depth + SAC__CONV_STEP - 1) / SAC__CONV_STEP;
+        t.beside = t.next->steps - t.own;
+        t.end += t.next->steps * t.next->columns;
+    }
     t.barriers = sac__shared_address(memory);
     t.memory = t.barriers + SAC__WGMMA_BARRIERS;
     return t;

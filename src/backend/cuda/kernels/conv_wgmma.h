@@ -13,33 +13,25 @@ extern "C" {
 #endif
 
 /// Rows and columns of a block's tile, warpgroups that share its rows, stages, blocks a processor,
-/// 2 where two blocks work as a pair, columns that are made at once of a convolution after it (0:
-/// none may be there), and 1 where the first one's columns are spread over the blocks of a cluster.
-/// Two blocks a processor: while one finishes a tile, the other keeps the matrix units busy.
+/// 2 where two blocks work as a pair, and columns that are made at once of a convolution after it,
+/// 0: none may be there. Two blocks a processor: while one finishes a tile, the other keeps the
+/// matrix units busy.
 #define SAC__CONV_WGMMA_TILES(X)                                                                   \
-    X(256, 128, 2, 4, 1, 2, 0, 0)                                                                  \
-    X(128, 256, 2, 4, 1, 2, 0, 0)                                                                  \
-    X(128, 128, 2, 3, 2, 2, 0, 0)                                                                  \
-    X(256, 128, 2, 4, 1, 1, 0, 0)                                                                  \
-    X(128, 256, 2, 4, 1, 1, 0, 0)                                                                  \
-    X(128, 192, 2, 5, 1, 1, 0, 0)                                                                  \
-    X(128, 128, 2, 3, 2, 1, 0, 0)                                                                  \
-    X(128, 96, 2, 4, 2, 1, 0, 0)                                                                   \
-    X(128, 64, 2, 4, 2, 1, 0, 0)                                                                   \
-    X(128, 32, 2, 5, 2, 1, 0, 0)                                                                   \
-    X(64, 128, 1, 4, 2, 1, 0, 0)                                                                   \
-    X(64, 64, 1, 6, 2, 1, 0, 0)                                                                    \
-    X(64, 32, 1, 8, 2, 1, 0, 0)                                                                    \
-    X(192, 128, 3, 5, 1, 1, 64, 0)                                                                 \
-    X(128, 128, 2, 6, 1, 1, 128, 0)                                                                \
-    X(128, 64, 2, 4, 2, 1, 64, 0)                                                                  \
-    X(64, 128, 1, 4, 2, 2, 128, 0)                                                                 \
-    X(64, 128, 1, 4, 2, 1, 128, 0)                                                                 \
-    X(64, 64, 1, 4, 3, 1, 64, 0)                                                                   \
-    X(64, 64, 1, 4, 2, 1, 128, 1)                                                                  \
-    X(64, 64, 1, 5, 1, 1, 256, 1)                                                                  \
-    X(64, 32, 1, 4, 2, 1, 128, 1)                                                                  \
-    X(64, 32, 1, 5, 1, 1, 256, 1)
+    X(256, 128, 2, 4, 1, 2, 0)                                                                     \
+    X(128, 256, 2, 4, 1, 2, 0)                                                                     \
+    X(128, 128, 2, 3, 2, 2, 0)                                                                     \
+    X(256, 128, 2, 4, 1, 1, 0)                                                                     \
+    X(128, 256, 2, 4, 1, 1, 0)                                                                     \
+    X(128, 192, 2, 5, 1, 1, 0)                                                                     \
+    X(128, 128, 2, 3, 2, 1, 0)                                                                     \
+    X(128, 96, 2, 4, 2, 1, 0)                                                                      \
+    X(128, 64, 2, 4, 2, 1, 0)                                                                      \
+    X(128, 32, 2, 5, 2, 1, 0)                                                                      \
+    X(64, 128, 1, 4, 2, 1, 0)                                                                      \
+    X(64, 64, 1, 6, 2, 1, 0)                                                                       \
+    X(64, 32, 1, 8, 2, 1, 0)                                                                       \
+    X(128, 64, 2, 4, 2, 1, 64)                                                                     \
+    X(64, 128, 1, 4, 2, 1, 128)
 
 enum {
     SAC__WGMMA_ROW = SAC__CONV_STEP * 2, ///< bytes of a row of a step
@@ -48,7 +40,7 @@ enum {
 };
 
 /// Dynamic shared bytes of a block at most: two barriers a stage, then a ring of stages, which sums
-/// of a split replace. `columns`: the most that are made at once.
+/// of a split replace.
 #define SAC__WGMMA_SHARED(rows, columns, stages)                                                   \
     (SAC__WGMMA_BARRIERS +                                                                         \
      ((stages) * ((rows) + (columns)) * SAC__WGMMA_ROW > (rows) * ((columns) + SAC__WGMMA_PAD) * 4 \

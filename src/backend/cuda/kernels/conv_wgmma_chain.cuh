@@ -16,8 +16,7 @@ namespace wgmma_device
 /// Columns of the convolution after it that are made at once, by the same threads.
 template <class T> struct after : T {
     static constexpr int COLUMNS = T::AFTER, SUMS = COLUMNS / 2;
-    static constexpr int PITCH = COLUMNS + SAC__WGMMA_PAD;
-    static_assert(T::PAIR == 1 || T::AFTER == T::COLUMNS, "of weights each block fetches half");
+    static_assert(T::PAIR == 1, "a block fetches all weights by itself");
 };
 
 /// A tile's results, rounded, as operands. Channels that are not read are zero: those that are not
@@ -49,7 +48,6 @@ __device__ void multiply_own(float (&sums)[T::PRODUCTS][T::AFTER / 2], fragments
                              const task &t, const operands &o, ring<T> &at)
 {
     constexpr int STEPS = (fragments<T>::BLOCKS + 3) / 4;
-    const uint32_t depth = T::SPREAD ? t.rank * T::COLUMNS % SAC__CONV_STEP * 2 >> 4 : 0;
     ring<T> before = at;
 #pragma unroll
     for (int step = 0; step < STEPS; step++) {
@@ -61,9 +59,9 @@ __device__ void multiply_own(float (&sums)[T::PRODUCTS][T::AFTER / 2], fragments
         for (int k = 0; k < 4 && step * 4 + k < fragments<T>::BLOCKS; k++)
 #pragma unroll
             for (int m = 0; m < T::PRODUCTS; m++)
-                sac__wgmma_f16_registers<T::AFTER>(
-                    sums[m], results.of[m][step * 4 + k],
-                    join(o.weights_high, o.weights + stage + depth + 2 * k), 1);
+                sac__wgmma_f16_registers<T::AFTER>(sums[m], results.of[m][step * 4 + k],
+                                                   join(o.weights_high, o.weights + stage + 2 * k),
+                                                   1);
         sac__wgmma_commit();
         at.next();
     }
@@ -78,7 +76,7 @@ __device__ void multiply_own(float (&sums)[T::PRODUCTS][T::AFTER / 2], fragments
         give_back<T>(t, before);
 }
 
-/// All that comes after a tile. `from`: where its own results lie.
+/// All that comes after a tile. `at`: where its own results lie.
 template <class T>
 __device__ void multiply_results(fragments<T> &results, const task &t, const eights<T> &from,
                                  ring<T> &ready)
@@ -101,34 +99,6 @@ __device__ void multiply_results(fragments<T> &results, const task &t, const eig
             write_eights<S>(v, p, at, first);
         }
     }
-}
-
-/// The same where a block has only some channels of its rows: what they and its share of the
-/// channels beside make is a part of each sum, as in a tile whose depth is split.
-template <class T>
-__device__ void share_results(float *shared, fragments<T> &results, const task &t, ring<T> &ready)
-{
-    using S = after<T>;
-    const operands o = operands_of<T>(t, SAC__CONV_STEP);
-    float sums[S::PRODUCTS][S::SUMS];
-#pragma unroll
-    for (int i = 0; i < S::PRODUCTS * S::SUMS; i++) {
-        sums[i / S::SUMS][i % S::SUMS] = 0;
-        sac__wgmma_pin(sums[i / S::SUMS][i % S::SUMS]);
-    }
-    multiply_own<T>(sums, results, t, o, ready);
-    if (t.beside > 0) multiply<S>(sums, t, o, ready, t.beside);
-    share<S>(shared, sums);
-}
-
-/// The convolution after it as a split tile that is to be finished.
-__device__ inline task split_of(const task &t)
-{
-    task s = t;
-    s.problem = t.next;
-    s.tile = divide(t.tile, t.problem->by_columns);
-    s.split = t.spread;
-    return s;
 }
 
 } // namespace wgmma_device

@@ -229,9 +229,8 @@ template <class T> __device__ void finish_shared(const task &t)
     at.fetch(t, index);
     sac__cluster_wait();
     for (int turns = (fours<T>::ALL + apart - 1) / apart;;) {
-        if (t.split % 4)
-            for (int rank = 0; rank < t.split; rank += 2)
-                at.template add<2>(t, rank);
+        if (t.split == 2)
+            at.template add<2>(t, 0);
         else
             for (int rank = 0; rank < t.split; rank += 4)
                 at.template add<4>(t, rank);

@@ -80,15 +80,11 @@ template <class T> struct load {
     __device__ void find_next(const task &t)
     {
         const sac_conv_problem &p = *t.next;
-        const int after = step - t.last;
-        const int chunk = T::SPREAD ? 0 : divide(after * SAC__CONV_STEP, p.by_channels);
-        const int k = after - chunk * p.steps,
-                  beside = (T::SPREAD ? t.rank : 0) + (k - t.own) * t.spread;
-        const bool own = k < t.own;
+        const int depth = (step - t.last) * SAC__CONV_STEP, chunk = divide(depth, p.by_channels);
+        const int k = (step - t.last) - chunk * p.steps;
+        channel = (k - t.own) * SAC__CONV_STEP; // negative: none
         x = first_pixel<T>(t, tile);
-        channel = own || x >= p.pixels ? -1 : beside * SAC__CONV_STEP;
-        find_weights(t, p, own ? first_of_results<T>(t) + k : steps_of_results(t) + beside,
-                     chunk * T::AFTER, T::AFTER, channel >= 0 ? T::PIXEL_BYTES : 0);
+        find_weights(t, p, k, chunk * T::AFTER, T::AFTER, channel >= 0 ? T::PIXEL_BYTES : 0);
     }
 };
 
