@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // wgmma: descriptors, swizzles, steps along the depth, whether the first product overwrites, and
-// where sums lie. A wrong result is tried again with other descriptors, to name the one that is
+// where sums lie; and that sums, rounded to half, are the registers of the next product's left
+// operand. A wrong result is tried again with other descriptors, to name the one that is
 // right; if none is, products with a matrix of ones on its diagonal say what each register holds.
 #include <algorithm>
 #include <cstdio>
+#include <cstring>
+
+#include <cuda_fp16.h>
 
 #include "ops/math/half.h"
 #include "probe.cuh"
@@ -31,23 +35,22 @@ __device__ uint32_t place(const layout &o, uint32_t rows, uint32_t row, uint32_t
     return run * rows * width + at;
 }
 
-/// a (64,DEPTH), b (N,DEPTH); to: N/2 accumulators of each thread, which hold BEFORE at first.
-template <int N>
-__global__ void __launch_bounds__(128)
-    product_kernel(float *to, const uint4 *a, const uint4 *b, layout left, layout right)
+/// a (64,DEPTH), then b (rows,DEPTH) to shared memory.
+__device__ void put(uint4 *memory, const uint4 *a, const uint4 *b, uint32_t rows,
+                    const layout &left, const layout &right)
 {
-    SAC__SHARED(uint4, memory);
     for (uint32_t i = threadIdx.x; i < 64 * DEPTH / 8; i += 128)
         memory[place(left, 64, i / 8, i % 8)] = a[i];
-    for (uint32_t i = threadIdx.x; i < N * DEPTH / 8; i += 128)
-        memory[64 * DEPTH / 8 + place(right, N, i / 8, i % 8)] = b[i];
+    for (uint32_t i = threadIdx.x; i < rows * DEPTH / 8; i += 128)
+        memory[64 * DEPTH / 8 + place(right, rows, i / 8, i % 8)] = b[i];
     sac__fence_proxy_async();
     __syncthreads();
-    const uint32_t start = sac__shared_address(memory), second = start + 64 * DEPTH * 2;
-    float d[N / 2];
-#pragma unroll
-    for (int i = 0; i < N / 2; i++)
-        d[i] = BEFORE;
+}
+
+template <int N>
+__device__ void multiply(float (&d)[N / 2], uint32_t start, const layout &left, const layout &right)
+{
+    const uint32_t second = start + 64 * DEPTH * 2;
     sac__wgmma_fence();
 #pragma unroll
     for (int k = 0; k < STEPS; k++)
@@ -58,9 +61,57 @@ __global__ void __launch_bounds__(128)
     sac__wgmma_commit();
     sac__wgmma_wait<0>();
 #pragma unroll
-    for (int i = 0; i < N / 2; i++) {
+    for (int i = 0; i < N / 2; i++)
         sac__wgmma_pin(d[i]);
+}
+
+/// a (64,DEPTH), b (N,DEPTH); to: N/2 accumulators of each thread, which hold BEFORE at first.
+template <int N>
+__global__ void __launch_bounds__(128)
+    product_kernel(float *to, const uint4 *a, const uint4 *b, layout left, layout right)
+{
+    SAC__SHARED(uint4, memory);
+    float d[N / 2];
+    put(memory, a, b, N, left, right);
+#pragma unroll
+    for (int i = 0; i < N / 2; i++)
+        d[i] = BEFORE;
+    multiply<N>(d, sac__shared_address(memory), left, right);
+#pragma unroll
+    for (int i = 0; i < N / 2; i++)
         to[threadIdx.x * (N / 2) + i] = d[i];
+}
+
+/// The same with b (NEXT,DEPTH); its sums, as halves in the registers that they are in, times b's
+/// first NEXT depths.
+enum { NEXT = 32 };
+__global__ void __launch_bounds__(128)
+    next_kernel(float *to, const uint4 *a, const uint4 *b, layout left, layout right)
+{
+    SAC__SHARED(uint4, memory);
+    const uint32_t start = sac__shared_address(memory), second = start + 64 * DEPTH * 2;
+    float d[NEXT / 2] = {}, next[NEXT / 2] = {};
+    uint32_t halves[NEXT / 4];
+    put(memory, a, b, NEXT, left, right);
+    multiply<NEXT>(d, start, left, right);
+#pragma unroll
+    for (int i = 0; i < NEXT / 4; i++) {
+        const __half2 two = __floats2half2_rn(d[2 * i], d[2 * i + 1]);
+        memcpy(&halves[i], &two, sizeof two);
+    }
+    sac__wgmma_fence();
+#pragma unroll
+    for (int k = 0; k < NEXT / 16; k++)
+        sac__wgmma_f16_registers<NEXT>(
+            next, halves + 4 * k,
+            sac__wgmma_descriptor(second + right.at[k], right.leading, right.stride, right.swizzle),
+            k > 0);
+    sac__wgmma_commit();
+    sac__wgmma_wait<0>();
+#pragma unroll
+    for (int i = 0; i < NEXT / 2; i++) {
+        sac__wgmma_pin(next[i]);
+        to[threadIdx.x * (NEXT / 2) + i] = next[i];
     }
 }
 
@@ -122,14 +173,14 @@ struct operand {
 };
 
 /// Accumulators as the threads should hold them.
-std::vector<float> products(const operand &a, const operand &b)
+std::vector<float> products(const operand &a, const operand &b, int depth = DEPTH)
 {
     const int n = b.rows;
     std::vector<float> d(static_cast<size_t>(64 * n));
     for (int row = 0; row < 64; row++)
         for (int column = 0; column < n; column++) {
             float sum = 0;
-            for (int k = 0; k < DEPTH; k++)
+            for (int k = 0; k < depth; k++)
                 sum += a.at(row, k) * b.at(column, k);
             const int thread = row / 16 * 32 + row % 8 * 4 + column % 8 / 2;
             const int index = column / 8 * 4 + row / 8 % 2 * 2 + column % 2;
@@ -139,14 +190,15 @@ std::vector<float> products(const operand &a, const operand &b)
 }
 
 template <int N>
-std::vector<float> run(const operand &a, const operand &b, const layout &left, const layout &right)
+std::vector<float> run(const operand &a, const operand &b, const layout &left, const layout &right,
+                       decltype(&product_kernel<N>) kernel = product_kernel<N>)
 {
     const probe_array<uint16_t> first(a.bits), second(b.bits);
     const probe_array<float> to(static_cast<size_t>(64 * N));
     sac_launch launch = {};
     launch.grid = dim3(1), launch.block = dim3(128);
     launch.shared = (64 + 2 * N) * DEPTH * 2; // room for what other descriptors would read
-    probe_must(sac__launch("wgmma", launch, product_kernel<N>, to.data,
+    probe_must(sac__launch("wgmma", launch, kernel, to.data,
                            reinterpret_cast<const uint4 *>(first.data),
                            reinterpret_cast<const uint4 *>(second.data), left, right));
     return to.read();
@@ -223,6 +275,23 @@ template <int N> std::string check(uint32_t bytes)
     return hint.empty() ? "no other descriptor is right" + describe<N>(left, right) : hint;
 }
 
+/// Sums as the left operand of another product.
+std::string check_next()
+{
+    const operand a(64), b(NEXT);
+    operand sums(64);
+    for (int row = 0; row < 64; row++)
+        for (int column = 0; column < NEXT; column++) {
+            float sum = 0; // at most 1024
+            for (int k = 0; k < DEPTH; k++)
+                sum += a.at(row, k) * b.at(column, k);
+            sums.set(static_cast<size_t>(row * DEPTH + column), sum);
+        }
+    const layout left = assumed(128, 64), right = assumed(128, NEXT);
+    if (run<NEXT>(a, b, left, right, next_kernel) == products(sums, b, NEXT)) return "";
+    return "sums lie otherwise than the operand of m64k16 in registers";
+}
+
 template <int N> void add(std::vector<probe_reading> &readings, uint32_t bytes)
 {
     char what[80];
@@ -242,4 +311,5 @@ void probe_products_add(std::vector<probe_reading> &readings)
         add<192>(readings, bytes);
         add<256>(readings, bytes);
     }
+    readings.push_back({"wgmma: sums as the next product's left operand", check_next});
 }
