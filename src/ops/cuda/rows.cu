@@ -26,6 +26,12 @@ SAC__DEVICE void put(uint16_t *to, float value)
     *to = sac__float_half(value);
 }
 
+/// One of a box's sides, which stay in registers.
+template <class Out> SAC__DEVICE void put_side(Out *to, const float (&box)[4], int side)
+{
+    put(to, side == 0 ? box[0] : side == 1 ? box[1] : side == 2 ? box[2] : box[3]);
+}
+
 /// A map's data for picture n.
 SAC__DEVICE sac__raw_map map_of(const sac__raw_map &map, int half, int n)
 {
@@ -105,10 +111,7 @@ SAC__DEVICE void put_boxes(Out *out, const sac__raw_map &map, const Piece &piece
         const float score = sac__logit_score(values[value]);
         float box[4] = {score, score, score, score};
         sac__maps_box_v5(piece.level, piece.anchor, cell, box);
-        put(out + (int64_t)cell * width + value, value == 0   ? box[0]
-                                                 : value == 1 ? box[1]
-                                                 : value == 2 ? box[2]
-                                                              : box[3]);
+        put_side(out + (int64_t)cell * width + value, box, value);
     }
 }
 
@@ -227,11 +230,7 @@ SAC__DEVICE void put_distances(Out *out, int64_t rows, const sac__maps &maps,
     __syncthreads();
     float box[4] = {sides[0][cell], sides[1][cell], sides[2][cell], sides[3][cell]};
     sac__maps_box_v8(&level, tile.first + cell, box);
-    if (cell < tile.count)
-        put(out + side * rows + cell, side == 0   ? box[0]
-                                      : side == 1 ? box[1]
-                                      : side == 2 ? box[2]
-                                                  : box[3]);
+    if (cell < tile.count) put_side(out + side * rows + cell, box, side);
 }
 
 template <class In, class Out>

@@ -56,27 +56,15 @@ __device__ inline place place_of(const sac_conv_problem &p, int split, int block
     return at;
 }
 
-__device__ inline void add_halves(float *sum, uint4 eight)
+/// `halves`: eight of them as uint4, or four as uint2.
+template <class Vector> __device__ inline void add_halves(float *sum, const Vector &halves)
 {
-    const uint32_t word[4] = {eight.x, eight.y, eight.z, eight.w};
+    constexpr int PAIRS = sizeof halves / 4;
+    __half2 pair[PAIRS];
+    memcpy(pair, &halves, sizeof halves);
 #pragma unroll
-    for (int i = 0; i < 4; i++) {
-        __half2 halves;
-        memcpy(&halves, &word[i], sizeof halves);
-        float2 two = __half22float2(halves);
-        sum[2 * i] += two.x;
-        sum[2 * i + 1] += two.y;
-    }
-}
-
-__device__ inline void add_halves(float *sum, uint2 four)
-{
-    const uint32_t word[2] = {four.x, four.y};
-#pragma unroll
-    for (int i = 0; i < 2; i++) {
-        __half2 halves;
-        memcpy(&halves, &word[i], sizeof halves);
-        float2 two = __half22float2(halves);
+    for (int i = 0; i < PAIRS; i++) {
+        const float2 two = __half22float2(pair[i]);
         sum[2 * i] += two.x;
         sum[2 * i + 1] += two.y;
     }
