@@ -332,7 +332,7 @@ int main(int argc, char **argv)
     if (argc > 1 && !strcmp(argv[1], "--bench")) return bench_conv(argc - 2, argv + 2);
     int small = argc > 1 && !strcmp(argv[1], "--small");
     if (small) {
-        scale = 100, depth = 9 * 256, tried = 4, more = 1500 * CASES;
+        scale = 100, depth = 9 * 256, tried = 4, more = 6000 * CASES;
         argc--, argv++;
     }
     int shapes = argc > 1 && !strcmp(argv[1], "--shapes");

@@ -81,6 +81,7 @@ static struct conv_after_shape random_after(const struct conv_shape *s, int befo
 {
     struct conv_after_shape a = {.depth = before, .kept = check_int(0, 1), .parts = 1};
     if (!check_int(0, 3)) a.depth = 8 * check_int(1, before / 8);
+    if (!check_int(0, 3) && before % 16 == 0) a.depth = before / 2;
     a.act = (enum sac__act)check_int(0, SAC__ACT_SIGMOID);
     a.outs[0] = loose_channels(s, outs);
     if (a.outs[0] > 8 && check_int(0, 1)) {
