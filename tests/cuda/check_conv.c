@@ -22,9 +22,9 @@ enum { KERNELS = 256 };
 static const double allowed[] = {0, 0, 2e-7, 0, 1e-12}, allowed_after = 2e-6;
 
 #ifdef SAC_EMULATED
-enum { CASES = 20, SCALE = 100, TRIED = 5, LARGE = 2, MORE = 400, SHRINK = 20, EVERY = 9 };
+enum { CASES = 20, SCALE = 100, TRIED = 5, LARGE = 2, MORE = 20000, SHRINK = 20, EVERY = 9 };
 #else
-enum { CASES = 400, SCALE = 600, TRIED = 30, LARGE = 12, MORE = 4000, SHRINK = 1, EVERY = 1 };
+enum { CASES = 400, SCALE = 600, TRIED = 30, LARGE = 12, MORE = 40000, SHRINK = 1, EVERY = 1 };
 #endif
 
 /// What became of each kernel.
@@ -170,7 +170,7 @@ static int check_shape(const struct conv_shape *shape, int element_size, int mos
     struct sac_conv_device device = any_device();
     struct conv_case c;
     struct conv_twin t;
-    conv_case_open(&c, shape, 1);
+    conv_case_open(&c, shape, CASE_REFERENCE);
     conv_twin_open(&t, &c, element_size);
     int count = candidates(&t.conv, &device, choices);
     int runs = 0;
@@ -197,7 +197,7 @@ static void check_group(void)
     const struct sac_conv_choice *choice = NULL;
     while (count < wanted) {
         struct conv_shape shape = conv_shape_random(scale, depth);
-        conv_case_open(&c[count], &shape, 1);
+        conv_case_open(&c[count], &shape, CASE_REFERENCE);
         conv_twin_open(&t[count], &c[count], 2);
         int usable = choice ? 1 : candidates(&t->conv, &device, choices);
         if (!choice && usable) {
@@ -248,7 +248,7 @@ static int check_large(const struct conv_shape *shape)
     struct sac_conv_device device = conv_device();
     struct conv_case c;
     struct conv_twin t;
-    conv_case_open(&c, shape, 0);
+    conv_case_open(&c, shape, CASE_DATA);
     conv_twin_open(&t, &c, 2);
     int count = sac__conv_candidates(&t.conv, &device, choices);
     float *expected = NULL;
@@ -284,14 +284,14 @@ static int is_new(const struct conv_shape *shape)
 {
     struct sac_conv_choice choices[SAC__CONV_CANDIDATES];
     struct sac_conv_device device = any_device();
+    struct sac_conv_after after[CASE_AFTERS];
+    struct sac_conv conv;
     struct conv_case c;
-    struct conv_twin t;
     int found = 0;
-    conv_case_open(&c, shape, 0);
-    conv_twin_open(&t, &c, 2);
-    for (int k = candidates(&t.conv, &device, choices) - 1; k >= 0; k--)
+    conv_case_open(&c, shape, CASE_PLAN);
+    conv_case_describe(&c, 2, &conv, after);
+    for (int k = candidates(&conv, &device, choices) - 1; k >= 0; k--)
         found |= !was_tried(choices[k].kernel);
-    conv_twin_close(&t);
     conv_case_close(&c);
     return found;
 }

@@ -223,24 +223,27 @@ static float half_value(float x)
     return sac__half_float(sac__float_half(x));
 }
 
-/// The layer's weights and bias, after those that are there.
-static void fill_weights(struct conv_case *c, struct sac_layer *layer, int64_t taps)
+/// The layer's weights and bias come after those that have a place.
+static void place_weights(struct conv_case *c, struct sac_layer *layer)
 {
-    int64_t outs = sac__group_up(layer->out_channels), in = sac__group_up(layer->in.channels);
-    layer->in_packed = in;
+    int64_t taps = layer->window.kernel[0] * layer->window.kernel[1];
+    int64_t outs = sac__group_up(layer->out_channels);
+    layer->in_packed = sac__group_up(layer->in.channels);
     layer->weights = c->plan.weight_count;
-    layer->bias = layer->weights + (size_t)(outs * taps * in);
+    layer->bias = layer->weights + (size_t)(outs * taps * layer->in_packed);
     c->plan.weight_count = layer->bias + (size_t)outs;
-    float *all = room(c->plan.weight_count, sizeof(float)), *to = all + layer->weights;
-    if (layer->weights) memcpy(all, c->plan.weights, layer->weights * sizeof(float));
-    free(c->plan.weights);
-    c->plan.weights = all;
+}
+
+static void fill_weights(const struct conv_case *c, const struct sac_layer *layer)
+{
+    int64_t taps = layer->window.kernel[0] * layer->window.kernel[1], in = layer->in_packed;
+    float *to = c->plan.weights + layer->weights, *bias = c->plan.weights + layer->bias;
     float scale = 3.f / sqrtf((float)(taps * layer->in.channels));
     for (int64_t k = 0; k < layer->out_channels; k++) {
         for (int64_t i = 0; i < taps * in; i++)
             if (i % in < layer->in.channels)
                 to[k * taps * in + i] = half_value(check_float(-scale, scale));
-        all[layer->bias + (size_t)k] = check_float(-1, 1);
+        bias[k] = check_float(-1, 1);
     }
 }
 
@@ -274,27 +277,43 @@ static void run_afters(struct conv_case *c)
     free(rounded);
 }
 
-void conv_case_open(struct conv_case *c, const struct conv_shape *s, int with_reference)
+static struct sac_layer *layer_of(struct conv_case *c, int index)
+{
+    return index ? &c->after[index - 1] : &c->layer;
+}
+
+static void fill_data(struct conv_case *c)
+{
+    c->plan.weights = room(c->plan.weight_count, sizeof(float));
+    for (int k = 0; k <= c->afters; k++)
+        fill_weights(c, layer_of(c, k));
+    c->arena = room(c->elements, sizeof(float));
+    c->role = room(c->elements, 1);
+    for (size_t i = 0; i < c->elements; i++)
+        c->arena[i] = half_value(check_float(-1, 1));
+    for (int k = 0; k <= c->afters; k++)
+        if (k == c->afters || layer_of(c, k)->kept) set_roles(c, layer_of(c, k));
+}
+
+static void run_reference(struct conv_case *c)
+{
+    c->reference = room(c->elements, sizeof(float));
+    memcpy(c->reference, c->arena, c->elements * sizeof(float));
+    CHECK(!sac__reference_conv(&c->plan, &c->layer, c->reference), "%s", "no memory");
+    run_afters(c);
+}
+
+void conv_case_open(struct conv_case *c, const struct conv_shape *s, enum conv_case_data data)
 {
     memset(c, 0, sizeof *c);
     c->plan.buffers = c->buffers;
     c->plan.element_size = sizeof(float);
     set_window(&c->layer, s);
     add_views(c, s);
-    fill_weights(c, &c->layer, (int64_t)s->kernel[0] * s->kernel[1]);
-    for (int k = 0; k < c->afters; k++)
-        fill_weights(c, &c->after[k], 1);
-    c->arena = room(c->elements, sizeof(float));
-    c->role = room(c->elements, 1);
-    for (size_t i = 0; i < c->elements; i++)
-        c->arena[i] = half_value(check_float(-1, 1));
     for (int k = 0; k <= c->afters; k++)
-        if (k == c->afters || s->after[k].kept) set_roles(c, k ? &c->after[k - 1] : &c->layer);
-    if (!with_reference) return;
-    c->reference = room(c->elements, sizeof(float));
-    memcpy(c->reference, c->arena, c->elements * sizeof(float));
-    CHECK(!sac__reference_conv(&c->plan, &c->layer, c->reference), "%s", "no memory");
-    run_afters(c);
+        place_weights(c, layer_of(c, k));
+    if (data >= CASE_DATA) fill_data(c);
+    if (data >= CASE_REFERENCE) run_reference(c);
 }
 
 void conv_case_close(struct conv_case *c)

@@ -58,11 +58,19 @@ struct conv_shape conv_shape_random(int scale, int depth);
 /// One with one or two after it, as can be run at once in YOLOs.
 struct conv_shape conv_shape_random_chain(int scale);
 
-/// Makes data; runs the reference where `with_reference`. Ends the program without memory.
-void conv_case_open(struct conv_case *c, const struct conv_shape *shape, int with_reference);
+/// What a case is to have. Without data it can be described only.
+enum conv_case_data { CASE_PLAN, CASE_DATA, CASE_REFERENCE };
+
+/// Makes data; runs the reference where that is asked for. Ends the program without memory.
+void conv_case_open(struct conv_case *c, const struct conv_shape *shape, enum conv_case_data data);
 void conv_case_close(struct conv_case *c);
 
 void conv_twin_open(struct conv_twin *t, const struct conv_case *c, int element_size);
+
+/// The layer as kernels see it, with an arena that is not there; `after` has room for CASE_AFTERS.
+void conv_case_describe(const struct conv_case *c, int element_size, struct sac_conv *conv_out,
+                        struct sac_conv_after *after);
+
 void conv_twin_close(struct conv_twin *t);
 
 /// What comes after the layer as a convolution of its own, with weights for the plain kernel.

@@ -52,15 +52,31 @@ struct twin_plan {
 };
 
 /// The case's plan in an arena of the twin's elements.
-static void plan_of_twin(struct twin_plan *to, const struct conv_twin *t)
+static void plan_of_twin(struct twin_plan *to, const struct conv_case *c, int element_size)
 {
-    size_t size = (size_t)t->element_size;
-    to->plan = t->of->plan;
-    memcpy(to->buffers, t->of->buffers, sizeof to->buffers);
+    size_t size = (size_t)element_size;
+    to->plan = c->plan;
+    memcpy(to->buffers, c->buffers, sizeof to->buffers);
     for (int k = 0; k < to->plan.buffer_count; k++)
         to->buffers[k].offset = to->buffers[k].offset / sizeof(float) * size;
     to->plan.buffers = to->buffers;
     to->plan.element_size = size;
+}
+
+static void describe(const struct conv_case *c, const struct twin_plan *twin, void *arena,
+                     struct sac_conv *conv_out, struct sac_conv_after *after)
+{
+    const struct sac_layer *const layers[] = {&c->layer, &c->after[0], &c->after[1]};
+    sac__conv_describe_chain(conv_out, after, &twin->plan, layers, 1 + c->afters, arena);
+}
+
+void conv_case_describe(const struct conv_case *c, int element_size, struct sac_conv *conv_out,
+                        struct sac_conv_after *after)
+{
+    static _Alignas(SAC__ALIGN) char arena[1];
+    struct twin_plan twin;
+    plan_of_twin(&twin, c, element_size);
+    describe(c, &twin, arena, conv_out, after);
 }
 
 void conv_twin_open(struct conv_twin *t, const struct conv_case *c, int element_size)
@@ -69,11 +85,10 @@ void conv_twin_open(struct conv_twin *t, const struct conv_case *c, int element_
     memset(t, 0, sizeof *t);
     t->of = c;
     t->element_size = element_size;
-    plan_of_twin(&twin, t);
+    plan_of_twin(&twin, t->of, t->element_size);
     CUDA(cudaMalloc(&t->arena, c->elements * (size_t)element_size));
     t->bias = upload_bias(c, &c->layer);
-    const struct sac_layer *const layers[] = {&c->layer, &c->after[0], &c->after[1]};
-    sac__conv_describe_chain(&t->conv, t->after, &twin.plan, layers, 1 + c->afters, t->arena);
+    describe(c, &twin, t->arena, &t->conv, t->after);
     for (int k = 0; k < c->afters; k++)
         upload_after(t, k);
     t->conv.bias = t->bias;
@@ -84,7 +99,7 @@ struct sac_conv conv_twin_after(struct conv_twin *t, int index)
     const struct sac_layer *layer = &t->of->after[index];
     struct twin_plan twin;
     struct sac_conv conv;
-    plan_of_twin(&twin, t);
+    plan_of_twin(&twin, t->of, t->element_size);
     sac__conv_describe(&conv, &twin.plan, layer, t->arena);
     if (!t->after_plain[index])
         t->after_plain[index] = upload(t->of->plan.weights + layer->weights,
