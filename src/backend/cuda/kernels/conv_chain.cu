@@ -325,17 +325,14 @@ extern "C" int sac__conv_chain_launch(const struct sac_conv_kernel *self,
     sac_conv_problems problems;
     sac_conv_walk walk;
     sac_tensor_map map, beside_map;
-    sac_launch launch = {};
     (void)count; // one: its blocks stay
     sac__conv_problems_fill(&problems, self, convs, 1, 1);
-    launch.grid = dim3(static_cast<unsigned>(sac__conv_chain_walk(&walk, self, convs)));
+    const dim3 grid(static_cast<unsigned>(sac__conv_chain_walk(&walk, self, convs)));
     int error = sac__tile_map(&map, &tile);
     if (!error) error = sac__tile_map(&beside_map, &beside);
     if (error) return error;
-    launch.block = dim3(static_cast<unsigned>(shape->first.workers * WORKER));
-    launch.stream = how->stream;
-    launch.shared = static_cast<size_t>(sac__conv_chain_shared(self));
-    launch.overlap = how->overlap != 0;
+    const sac_launch launch =
+        launch_of(grid, shape->first.workers, sac__conv_chain_shared(self), *how);
     return sac__launch(self->name, launch, kernels[self->variant], problems.at[0], *convs->after,
                        convs->after->after ? *convs->after->after : sac_conv_after{}, walk, map,
                        beside_map);

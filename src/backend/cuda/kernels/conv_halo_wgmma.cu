@@ -119,17 +119,13 @@ extern "C" int sac__conv_halo_wgmma_launch(const struct sac_conv_kernel *self,
     sac_conv_problems problems;
     sac_conv_walk walk;
     sac_tensor_map map;
-    sac_launch launch = {};
     (void)count; // one: its blocks stay
     sac__conv_problems_fill(&problems, self, convs, 1, 1);
-    int blocks = sac__conv_halo_wgmma_walk(&walk, self, convs);
+    const unsigned blocks = static_cast<unsigned>(sac__conv_halo_wgmma_walk(&walk, self, convs));
     int error = sac__tile_map(&map, &tile);
     if (error) return error;
-    launch.grid =
-        dim3(static_cast<unsigned>(blocks), static_cast<unsigned>(problems.at[0].columns));
-    launch.block = dim3(static_cast<unsigned>(shape->workers * WORKER));
-    launch.stream = how->stream;
-    launch.shared = static_cast<size_t>(sac__conv_halo_wgmma_shared(self));
-    launch.overlap = how->overlap != 0;
+    const dim3 grid(blocks, static_cast<unsigned>(problems.at[0].columns));
+    const sac_launch launch =
+        launch_of(grid, shape->workers, sac__conv_halo_wgmma_shared(self), *how);
     return sac__launch(self->name, launch, kernels[self->variant], problems.at[0], walk, map);
 }

@@ -7,6 +7,7 @@
 #ifndef SAC_CUDA_CONV_HALO_WGMMA_CUH
 #define SAC_CUDA_CONV_HALO_WGMMA_CUH
 
+#include "cuda/launch.cuh"
 #include "cuda/ptx.cuh"
 
 #include "conv_halo.cuh"
@@ -233,6 +234,18 @@ __device__ inline void finish_pixels(const sac_conv_problem &p, int k, int row,
         if (c.residual) add_halves(sum[i], residual[i]);
         use(i, sum[i]);
     }
+}
+
+/// A launch of blocks of `workers` warpgroups.
+inline sac_launch launch_of(dim3 grid, int workers, int shared, const sac_conv_launch &how)
+{
+    sac_launch launch = {};
+    launch.grid = grid;
+    launch.block = dim3(static_cast<unsigned>(workers * WORKER));
+    launch.stream = how.stream;
+    launch.shared = static_cast<size_t>(shared);
+    launch.overlap = how.overlap != 0;
+    return launch;
 }
 
 } // namespace conv_device
