@@ -8,6 +8,7 @@
 #include "bench/gpu.h"
 #include "bench/report.h"
 #include "exit.h"
+#include "input/guard.h"
 #include "interrupt.h"
 #include "message.h"
 #include "model_path.h"
@@ -48,6 +49,21 @@ static int check_chart(const struct options *options)
     if (!options->chart || (dot && (!strcasecmp(dot, ".svg") || !strcasecmp(dot, ".png"))))
         return CLI_DONE;
     return usage_fail(verb_find("bench"), "--chart: the file's name must end in .svg or .png");
+}
+
+// The chart replaces no picture that is measured with.
+static int check_inputs(const struct bench *bench)
+{
+    const struct options *options = bench->options;
+    if (!options->chart || bench->first >= options->operands.count) return CLI_DONE;
+    const struct sources_request request = bench_pictures_request(options, bench->first);
+    struct guard *guard = guard_open(&request, bench->model);
+    const int held = guard ? guard->holds(guard, options->chart) : -1;
+    guard_close(&guard);
+    if (held < 0) return fail(CLI_FAILED);
+    if (!held) return CLI_DONE;
+    message_set("--chart: '%s' is an input and is not overwritten", options->chart);
+    return usage_fail(verb_find("bench"), message_last());
 }
 
 // Latency and rate want the engine tuned differently: each has a detector of its own.
@@ -152,6 +168,7 @@ static int run(struct bench *bench)
 {
     int code = check_chart(bench->options);
     if (!code) code = find_model(bench);
+    if (!code) code = check_inputs(bench);
     if (code) return code;
     if (interrupt_install()) return fail(CLI_FAILED);
     code = bench_pictures_take(&bench->pictures, bench->options, bench->first);

@@ -175,16 +175,21 @@ static int take_files(struct bench_pictures *pictures, struct sources *sources)
     return CLI_INPUT;
 }
 
+struct sources_request bench_pictures_request(const struct options *options, size_t first)
+{
+    static const struct strings none = {0};
+    return (struct sources_request){.operands = options->operands.items + first,
+                                    .operand_count = options->operands.count - first,
+                                    .lists = &none,
+                                    .recursive = options->recursive};
+}
+
 int bench_pictures_take(struct bench_pictures *pictures, const struct options *options,
                         size_t first)
 {
     pictures->options.max_pixels = options->max_pixels;
     if (first >= options->operands.count) return generate_all(pictures, options->sizes);
-    const struct strings none = {0};
-    const struct sources_request request = {.operands = options->operands.items + first,
-                                            .operand_count = options->operands.count - first,
-                                            .lists = &none,
-                                            .recursive = options->recursive};
+    const struct sources_request request = bench_pictures_request(options, first);
     struct sources *sources;
     if (sources_open(&sources, &request)) return CLI_FAILED;
     int code = take_files(pictures, sources);

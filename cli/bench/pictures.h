@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "input/source.h"
 #include "options.h"
 #include "saccade/saccade.h"
 
@@ -25,6 +26,9 @@ struct bench_pictures {
     sac_image_options options; ///< how to open them
     struct bench_picture items[BENCH_PICTURES];
 };
+
+/// The files that operands `first`… name.
+struct sources_request bench_pictures_request(const struct options *options, size_t first);
 
 /// Fills `pictures` (zeroed by the caller) from the operands `first`… of the options, or with
 /// generated ones of the sizes asked for. Every picture is opened once: what cannot be read is told

@@ -5,7 +5,7 @@ import subprocess
 
 import cv2
 import pytest
-from conftest import run
+from conftest import picture, run
 
 QUICK = ["--time", "0.05", "--warmup", "1", "--sizes", "320x240,64x48"]
 STAGES = ["open", "letterbox", "network", "boxes", "end_to_end"]
@@ -65,6 +65,13 @@ def test_table_and_charts(model, tmp_path):
     assert chart.shape[1] == 1840 and len({tuple(p) for p in chart[::4, ::4].reshape(-1, 3)}) > 10
     assert bench(model, "--only", "latency", "--chart", tmp_path / "a.svg").code == 0
     assert (tmp_path / "a.svg").read_text().startswith("<?xml")
+
+
+def test_the_chart_replaces_no_picture(model, tmp_path):
+    photo = picture(tmp_path / "a.png")
+    before = photo.read_bytes()
+    result = bench(model, tmp_path, "--chart", photo)
+    assert result.code == 2 and "a.png" in result.err and photo.read_bytes() == before
 
 
 def test_batch(dynamic_model):
