@@ -118,7 +118,7 @@ static double cost(const struct sac_conv_kernel *self, const struct sac_conv *co
 enum {
 #define INDEX(name, channels, columns, depth, beside, after, window, stride, wide, workers,        \
               blocks, then, last)                                                                  \
-    SHAPE_##channels##_##columns##_##depth##_##beside##_##after##_##window##_##stride##_##wide##_##workers##_##then##_##last,
+    SHAPE_##channels##_##columns##_##beside##_##after##_##window##_##stride##_##workers##_##last,
 #define PAIR(...) INDEX(__VA_ARGS__, 0, 0)
     SAC__CONV_CHAIN_SHAPES(PAIR) SAC__CONV_CHAIN_TRIPLES(INDEX)
 #undef PAIR
@@ -126,18 +126,18 @@ enum {
 };
 
 const struct sac_conv_kernel sac__conv_chain_kernels[] = {
-#define KERNEL(name, channels, columns, depth, beside, after, window, stride, wide, workers,                                   \
-               blocks, then, last)                                                                                             \
-    {"wgmma chain " #window "x" #window "/" #stride " " name " " #wide "x" #workers,                                           \
-     SAC__CONV_STEPS,                                                                                                          \
-     wide * 64,                                                                                                                \
-     columns,                                                                                                                  \
-     1,                                                                                                                        \
-     SHAPE_##channels##_##columns##_##depth##_##beside##_##after##_##window##_##stride##_##wide##_##workers##_##then##_##last, \
-     1 + (last > 0),                                                                                                           \
-     usable,                                                                                                                   \
-     workspace,                                                                                                                \
-     cost,                                                                                                                     \
+#define KERNEL(name, channels, columns, depth, beside, after, window, stride, wide, workers,       \
+               blocks, then, last)                                                                 \
+    {"wgmma chain " #window "x" #window "/" #stride " " name " " #wide "x" #workers,               \
+     SAC__CONV_STEPS,                                                                              \
+     wide * 64,                                                                                    \
+     columns,                                                                                      \
+     1,                                                                                            \
+     SHAPE_##channels##_##columns##_##beside##_##after##_##window##_##stride##_##workers##_##last, \
+     1 + (last > 0),                                                                               \
+     usable,                                                                                       \
+     workspace,                                                                                    \
+     cost,                                                                                         \
      sac__conv_chain_launch},
 #define PAIR(...) KERNEL(__VA_ARGS__, 0, 0)
     SAC__CONV_CHAIN_SHAPES(PAIR) SAC__CONV_CHAIN_TRIPLES(KERNEL)
