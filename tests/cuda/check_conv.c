@@ -11,7 +11,7 @@
 //   check_conv --bench …        see bench_conv.c
 // A wrong kernel does not end it: the last lines count the wrong runs of each. Allowed is a
 // normalised mean square error of 2e-7 in fp16, where rounding the result alone makes about 4e-8,
-// ten times that for layers one after the other, and 1e-12 in fp32.
+// three times that for layers one after the other (twice the most seen), and 1e-12 in fp32.
 #include "bench_conv.h"
 #include "conv_case.h"
 #include "conv_shapes.h"
@@ -19,7 +19,7 @@
 #include "check/check.h"
 
 enum { KERNELS = 256 };
-static const double allowed[] = {0, 0, 2e-7, 0, 1e-12}, allowed_after = 2e-6;
+static const double allowed[] = {0, 0, 2e-7, 0, 1e-12}, allowed_after = 6e-7;
 
 #ifdef SAC_EMULATED
 enum { CASES = 20, SCALE = 100, TRIED = 5, LARGE = 2, MORE = 20000, SHRINK = 20, EVERY = 9 };
